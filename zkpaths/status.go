@@ -1,0 +1,86 @@
+package zkpaths
+
+import "time"
+
+// The states of a task.
+const (
+	StateStopped  = "stopped"  // no primary
+	StateStarting = "starting" // claimed, not streaming yet; the reason says why, while it retries
+	StateRunning  = "running"  // the dump is open
+	StateBlocked  = "blocked"  // needs an operator
+	StatePaused   = "paused"   // the operator has paused it
+)
+
+// The reasons of StateBlocked.
+const (
+	BlockedPurged        = "purged"
+	BlockedDiverged      = "diverged"
+	BlockedOtherSource   = "other-source"
+	BlockedOtherTask     = "other-task"
+	BlockedArchiveBehind = "archive-behind"
+	BlockedNoPosition    = "no-position"
+	BlockedNewerFormat   = "newer-format"
+	BlockedBadSpec       = "bad-spec"       // the spec is unreadable, or no worker can work by it
+	BlockedArchiveBroken = "archive-broken" // an object on the chain is unreadable
+)
+
+// MaxTransitions is how many changes of state a Status remembers.
+const MaxTransitions = 16
+
+// Status is what the primary says of itself: /tasks/<id>/status.
+type Status struct {
+	Head
+	State       string       `json:"state"`
+	Term        int64        `json:"term"`
+	ServerID    string       `json:"server_id"`
+	Instance    string       `json:"instance"` // the znode name of the instance that speaks
+	Since       Time         `json:"since"`    // of State
+	UpdatedAt   Time         `json:"updated_at"`
+	Reason      string       `json:"reason"`
+	Detail      string       `json:"detail"` // the error behind the reason, in words
+	Hint        string       `json:"hint"`   // what to do
+	CaughtUp    bool         `json:"caught_up"`
+	BehindBytes int64        `json:"behind_bytes"` // from the archive's end to the source's
+	File        string       `json:"file"`
+	Position    int64        `json:"position"`
+	DurableTime Time         `json:"durable_time"` // all that the source had written by then is archived
+	Transitions []Transition `json:"transitions"`  // the last 16, oldest first
+	// Changes counts all transitions since the task was created, so that a
+	// reader sees how many Transitions no longer holds.
+	Changes int64 `json:"changes"`
+}
+
+// A Transition is one change of state.
+type Transition struct {
+	At       Time   `json:"at"`
+	From     string `json:"from"`
+	To       string `json:"to"`
+	Term     int64  `json:"term"`
+	ServerID string `json:"server_id"`
+	Reason   string `json:"reason"`
+}
+
+// Say returns s as now said by the given instance in its term: in state, for
+// reason (a word), detail (the error in words) and hint. Only a change of state
+// is a transition.
+func (s Status) Say(state string, by Place, term int64, at time.Time, reason, detail, hint string) Status {
+	now := At(at)
+	next := s
+	next.Transitions = append([]Transition{}, s.Transitions...)
+	if state != s.State {
+		next.Since = now
+		next.Changes++
+		next.Transitions = append(next.Transitions, Transition{now, s.State, state, term, by.ServerID, reason})
+		if extra := len(next.Transitions) - MaxTransitions; extra > 0 {
+			next.Transitions = next.Transitions[extra:]
+		}
+	}
+	next.State, next.Term, next.ServerID, next.Instance = state, term, by.ServerID, by.Name
+	next.UpdatedAt, next.Reason, next.Detail, next.Hint = now, reason, detail, hint
+	return next
+}
+
+// NewStatus is the status of a task that nobody has served yet.
+func NewStatus(at time.Time) Status {
+	return Status{State: StateStopped, Since: At(at), UpdatedAt: At(at), Transitions: []Transition{}}
+}
