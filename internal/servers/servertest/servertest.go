@@ -1,0 +1,35 @@
+// Package servertest starts real servers for a test or benchmark, in a temporary folder, and ends them with it. It
+// adds nothing else to package servers.
+package servertest
+
+import (
+	"testing"
+
+	"binkeeper/internal/servers"
+)
+
+// StartSource starts a source of the kind, with further options of its server as "--sync-binlog=0".
+func StartSource(tb testing.TB, kind servers.Kind, args ...string) *servers.Source {
+	tb.Helper()
+	source, err := servers.StartSource(tb.Context(), servers.SourceOptions{Kind: kind, Dir: tb.TempDir(), Args: args})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := source.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return source
+}
+
+// StartZooKeeper starts an ensemble of n servers, a standalone one for 1, with a tick of 500 ms.
+func StartZooKeeper(tb testing.TB, n int) *servers.ZooKeeper {
+	tb.Helper()
+	zooKeeper, err := servers.StartZooKeeper(tb.Context(), servers.ZooKeeperOptions{Dir: tb.TempDir(), Servers: n})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(zooKeeper.Close)
+	return zooKeeper
+}
