@@ -1,0 +1,172 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"time"
+
+	"binkeeper/internal/gtid"
+)
+
+// An Archive is everything stored for one task. It is safe for concurrent use.
+type Archive struct {
+	store Store
+	task  string
+}
+
+// New returns the archive of a task. It does no I/O.
+func New(store Store, task string) *Archive { return &Archive{store, task} }
+
+// Owner is the content of task.json: whose archive this is.
+type Owner struct {
+	Format    int       `json:"format"`
+	Task      string    `json:"task"`
+	TaskUID   string    `json:"task_uid"` // random, drawn at the task's creation
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Reasons of a timeline.
+const (
+	ReasonFirst       = "first"        // the task's first
+	ReasonGap         = "gap"          // the source purged what came next
+	ReasonDiverged    = "diverged"     // the source's binlog is not what was archived
+	ReasonOtherSource = "other-source" // another server
+)
+
+// A Timeline is the content of timeline.json: one unbroken history of one source
+// server, and what came before.
+type Timeline struct {
+	Format        int         `json:"format"`
+	Task          string      `json:"task"`
+	Timeline      int64       `json:"timeline"` // counts from 1
+	Flavor        gtid.Flavor `json:"flavor"`
+	ServerVersion string      `json:"server_version"`
+	ServerUUID    string      `json:"server_uuid"` // "" on MariaDB
+	Reason        string      `json:"reason"`
+	Previous      *Previous   `json:"previous"` // nil for the first
+	Gap           *Gap        `json:"gap"`      // nil without one
+	CreatedAt     time.Time   `json:"created_at"`
+	Term          int64       `json:"term"`
+	ServerID      string      `json:"server_id"` // of the worker
+
+	FirstFile      string `json:"first_file"`       // with which the timeline begins, at its byte 0
+	SourceServerID uint32 `json:"source_server_id"` // MySQL's number: the identity on MariaDB
+	ServerUID      string `json:"server_uid"`       // MariaDB's @@server_uid, or ""
+}
+
+// Previous is exactly the end of the timeline before.
+type Previous struct {
+	Timeline int64  `json:"timeline"`
+	File     string `json:"file"`
+	Position int64  `json:"position"` // where its next byte would have gone
+	GTIDSet  string `json:"gtid_set"`
+}
+
+// A Gap is what the source purged before it was archived.
+type Gap struct {
+	From        Place  `json:"from"`
+	To          Place  `json:"to"`
+	GTIDMissing string `json:"gtid_missing"`
+}
+
+// A Place is an offset in a binlog file.
+type Place struct {
+	File     string `json:"file"`
+	Position int64  `json:"position"`
+}
+
+// Owner returns whose archive this is. It returns ErrNotExist when nobody's.
+func (a *Archive) Owner(ctx context.Context) (Owner, error) {
+	var o Owner
+	name := path.Join(a.task, ownerName)
+	if err := readObject(ctx, a.store, name, &o); err != nil {
+		return Owner{}, err
+	}
+	if o.TaskUID == "" {
+		return Owner{}, &BrokenError{name, "has no task_uid"}
+	}
+	return o, nil
+}
+
+// CreateOwner makes the archive o's, unless it is somebody's, and returns whose it
+// is.
+func (a *Archive) CreateOwner(ctx context.Context, o Owner) (Owner, error) {
+	o.Format, o.Task, o.CreatedAt = Format, a.task, o.CreatedAt.UTC()
+	err := createObject(ctx, a.store, path.Join(a.task, ownerName), o)
+	if errors.Is(err, ErrExist) {
+		return a.Owner(ctx)
+	}
+	return o, err
+}
+
+// Timelines returns the archive's timelines, the newest last. There may be none.
+func (a *Archive) Timelines(ctx context.Context) ([]Timeline, error) {
+	var timelines []Timeline
+	for entry, err := range a.store.List(ctx, a.task, "") {
+		if err != nil {
+			return nil, fmt.Errorf("list timelines of %s: %w", a.task, err)
+		}
+		n, ok := parseTimelineDir(entry.Name)
+		if !ok || !entry.Dir {
+			continue
+		}
+		tl, err := a.timeline(ctx, n)
+		if errors.Is(err, ErrNotExist) {
+			continue // a folder that was made for it, and no more
+		}
+		if err != nil {
+			return nil, err
+		}
+		timelines = append(timelines, tl)
+	}
+	slices.SortFunc(timelines, func(x, y Timeline) int { return int(x.Timeline - y.Timeline) })
+	return timelines, nil
+}
+
+// timeline reads one timeline.json.
+func (a *Archive) timeline(ctx context.Context, n int64) (Timeline, error) {
+	var tl Timeline
+	name := a.timelineObject(n)
+	if err := readObject(ctx, a.store, name, &tl); err != nil {
+		return Timeline{}, err
+	}
+	switch {
+	case tl.Task != a.task || tl.Timeline != n:
+		return Timeline{}, &BrokenError{name, fmt.Sprintf("is of task %q, timeline %d", tl.Task, tl.Timeline)}
+	case tl.Flavor != gtid.MySQL && tl.Flavor != gtid.MariaDB:
+		return Timeline{}, &BrokenError{name, fmt.Sprintf("has unknown flavor %q", tl.Flavor)}
+	case !ValidFile(tl.FirstFile):
+		return Timeline{}, &BrokenError{name, fmt.Sprintf("has invalid first_file %q", tl.FirstFile)}
+	}
+	return tl, nil
+}
+
+// CreateTimeline begins a timeline. The one before it must be closed. If another
+// writer began it, that is a *ConflictError, unless it is the same.
+func (a *Archive) CreateTimeline(ctx context.Context, tl Timeline) error {
+	tl.Format, tl.Task, tl.CreatedAt = Format, a.task, tl.CreatedAt.UTC()
+	name := a.timelineObject(tl.Timeline)
+	if tl.Timeline < 1 || !ValidFile(tl.FirstFile) {
+		return fmt.Errorf("create %s: invalid timeline %d or first file %q", name, tl.Timeline, tl.FirstFile)
+	}
+	err := createObject(ctx, a.store, name, tl)
+	if !errors.Is(err, ErrExist) {
+		return err
+	}
+	there, err := a.timeline(ctx, tl.Timeline)
+	if err != nil {
+		return err
+	}
+	if !there.CreatedAt.Equal(tl.CreatedAt) {
+		return &ConflictError{name}
+	}
+	there.CreatedAt = tl.CreatedAt
+	if !reflect.DeepEqual(there, tl) {
+		return &ConflictError{name}
+	}
+	return nil
+}

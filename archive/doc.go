@@ -1,0 +1,71 @@
+// Package archive defines what an archive of binlogs is, whichever store holds
+// it: the format, the chain, and how it is appended to, read and checked.
+//
+// It promises that any number of writers may append at once and the archive stays
+// one linear chain, that what it has appended is durable, and that what it reads
+// back is what was archived, or an error. It leaves to others what is in the
+// bytes (package worker/source), who should append (internal/coord), and where
+// objects are kept (a Store; dirstore is one).
+//
+// # Names
+//
+// A store holds the archives of any number of tasks. Each is a set of immutable
+// objects, created once and never changed:
+//
+//	orders/task.json                                           whose archive this is
+//	orders/00000001/timeline.json                              timeline 1: one unbroken history of one source server
+//	orders/00000001/mysql-bin.000042/00000000000000000000.zst  a segment, named by the offset of its first byte
+//	orders/00000001/mysql-bin.000042/00000000000001048576.zst
+//
+// Timelines have 8 digits, offsets 20. The names of a file's segments sort as
+// their offsets do; those of files do not always sort as their numbers, which
+// count (mysql-bin.999999 comes before mysql-bin.1000000). Names that begin with
+// ".tmp-" are no objects.
+//
+// # A segment
+//
+// A segment holds the bytes [start, end) of a binlog file, the first one from
+// byte 0, which is the first of the four magic bytes:
+//
+//	50 2a 4d 18     4 bytes   magic of a zstd skippable frame
+//	length          4 bytes   of the metadata, little endian
+//	metadata        JSON (Meta), one line, ended by a newline
+//	zstd frames     with content checksums; none when start = end
+//
+// zstd skips the metadata and concatenated frames are one stream, so
+//
+//	zstd -dc mysql-bin.000042/*.zst > mysql-bin.000042
+//
+// gives the file back, byte for byte, without Binkeeper. Readers ignore keys of
+// the metadata that they do not know and refuse a format above Format.
+//
+// # The chain
+//
+// A timeline begins with its first_file at byte 0. A segment is on its chain if it
+// is named by the offset at which the one before it ended, and its metadata fits:
+// task, timeline, file, start, and a chain_hash over the chain_hash before it and
+// its own bytes_hash, beginning anew in every file. All hashes are xxHash64 with
+// seed 0, as 16 hex digits.
+//
+// A segment with ends_file ends its file, and next_file follows at byte 0; that a
+// next file has begun proves nothing. One with closes_timeline ends the timeline.
+// Where no bytes tell of the end, the segment that does is empty (start = end).
+// Only the newest timeline is appended to; those before it are closed.
+//
+// # Appending
+//
+// The chain's end is where its last segment ends. An append creates the object of
+// that name and fails if it exists, so of several writers one wins, and another
+// one's late write is refused. A writer publishes a segment only after the one
+// before it. One that fails to create reads the object: if it has the same
+// range, hashes and flags, the write was its own and the reply was lost; anything
+// else is a *ConflictError, after which only a new Walk tells where the end is.
+//
+// # Reading
+//
+// An object may be missing because it is not written yet, or because it was lost.
+// It was lost if anything stands behind it: a segment is published after the one
+// before it is durable. So a reader looks at what stands behind, then for the
+// object again, and only then says that there is a hole. Every object is looked
+// for in one place (chain.read).
+package archive

@@ -1,0 +1,81 @@
+package archive
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+const (
+	ownerName      = "task.json"
+	timelineName   = "timeline.json"
+	segmentSuffix  = ".zst"
+	timelineDigits = 8
+	offsetDigits   = 20
+)
+
+// timelineDir is the name of a timeline's folder in the archive.
+func timelineDir(n int64) string { return fmt.Sprintf("%0*d", timelineDigits, n) }
+
+// parseTimelineDir is the inverse of timelineDir.
+func parseTimelineDir(name string) (n int64, ok bool) {
+	n, err := strconv.ParseInt(name, 10, 64)
+	return n, err == nil && n > 0 && timelineDir(n) == name
+}
+
+// segmentBase is a segment's name in its file's folder.
+func segmentBase(start int64) string {
+	return fmt.Sprintf("%0*d%s", offsetDigits, start, segmentSuffix)
+}
+
+// isSegmentBase reports whether the commands that put a file together by hand
+// would take the object for a segment.
+func isSegmentBase(name string) bool { return strings.HasSuffix(name, segmentSuffix) }
+
+func (a *Archive) timelineDir(n int64) string { return path.Join(a.task, timelineDir(n)) }
+
+func (a *Archive) timelineObject(n int64) string { return path.Join(a.timelineDir(n), timelineName) }
+
+func (a *Archive) fileDir(n int64, file string) string { return path.Join(a.timelineDir(n), file) }
+
+// SegmentName returns the object that holds the segment of file that begins at
+// start.
+func (a *Archive) SegmentName(timeline int64, file string, start int64) string {
+	return path.Join(a.fileDir(timeline, file), segmentBase(start))
+}
+
+// ValidFile reports whether name can be a binlog file's: a base name, a dot and a
+// number (mysql-bin.000042).
+func ValidFile(name string) bool {
+	_, _, ok := splitFile(name)
+	return ok && validPart(name) && name[0] != '.'
+}
+
+// splitFile returns a binlog file's base name and its number without leading
+// zeros.
+func splitFile(name string) (base, number string, ok bool) {
+	dot := strings.LastIndexByte(name, '.')
+	if dot <= 0 || dot == len(name)-1 {
+		return "", "", false
+	}
+	digits := name[dot+1:]
+	if strings.Trim(digits, "0123456789") != "" {
+		return "", "", false
+	}
+	return name[:dot], strings.TrimLeft(digits, "0"), true
+}
+
+// FileBefore reports whether binlog file a is known to come before b: both have
+// the same base name, and a the lower number.
+func FileBefore(a, b string) bool {
+	aBase, aNumber, aOK := splitFile(a)
+	bBase, bNumber, bOK := splitFile(b)
+	if !aOK || !bOK || aBase != bBase {
+		return false
+	}
+	if len(aNumber) != len(bNumber) {
+		return len(aNumber) < len(bNumber)
+	}
+	return aNumber < bNumber
+}

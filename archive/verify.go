@@ -1,0 +1,203 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+)
+
+// A Report is what Verify found.
+type Report struct {
+	Format   int       `json:"format"`
+	OK       bool      `json:"ok"`
+	Files    int64     `json:"files"` // with at least one byte
+	Bytes    int64     `json:"bytes"` // raw, read and right
+	Problems []Problem `json:"problems"`
+}
+
+// A Problem is one object that is not as it should be.
+type Problem struct {
+	Object  string `json:"object"`
+	Offset  int64  `json:"offset"` // in the binlog file
+	Problem string `json:"problem"`
+
+	err error
+}
+
+// Err returns nil for an archive that is all right, and otherwise its first
+// problem: a *MismatchError or *NewerFormatError if there is one, else a
+// *HoleError.
+func (r Report) Err() error {
+	var first error
+	for _, p := range r.Problems {
+		hole := (*HoleError)(nil)
+		if !errors.As(p.err, &hole) {
+			return p.err
+		}
+		if first == nil {
+			first = p.err
+		}
+	}
+	return first
+}
+
+// Verify reads the whole archive and checks every byte of it against the hashes,
+// every chain, and that nothing else lies where the commands that put files
+// together by hand would take it for a segment. What is appended meanwhile may be
+// left out. It returns an error only when the archive cannot be read; problems are
+// in the report.
+func (a *Archive) Verify(ctx context.Context) (Report, error) {
+	v := &verifier{archive: a, segment: newSegmentReader(), buffer: make([]byte, readAhead)}
+	defer v.segment.close()
+	v.report = Report{Format: Format, Problems: []Problem{}}
+	err := v.archived(ctx)
+	v.report.OK = err == nil && len(v.report.Problems) == 0
+	return v.report, err
+}
+
+// A verifier is one run of Verify.
+type verifier struct {
+	archive *Archive
+	report  Report
+	segment *segmentReader
+	buffer  []byte
+}
+
+func (v *verifier) archived(ctx context.Context) error {
+	timelines, err := v.archive.timelines(ctx, All)
+	if err != nil {
+		return v.found(err, 0)
+	}
+	if err := v.owner(ctx); err != nil {
+		return err
+	}
+	var previous End
+	for _, tl := range timelines {
+		if err := v.succession(previous, tl); err != nil {
+			return err
+		}
+		if previous, err = v.timeline(ctx, tl); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found adds err to the report, or returns it when it is no problem of what is
+// stored.
+func (v *verifier) found(err error, offset int64) error {
+	err = asMismatch(err, offset)
+	p := Problem{Offset: offset, err: err}
+	mismatch, hole, newer := (*MismatchError)(nil), (*HoleError)(nil), (*NewerFormatError)(nil)
+	switch {
+	case errors.As(err, &mismatch):
+		p.Object, p.Offset, p.Problem = mismatch.Object, mismatch.Offset, mismatch.Problem
+	case errors.As(err, &hole):
+		p.Object, p.Problem = hole.Object, "is missing, although "+hole.Behind+" stands behind it"
+	case errors.As(err, &newer):
+		p.Object, p.Problem = newer.Object, fmt.Sprintf("has format %d, newer than %d", newer.Format, Format)
+	default:
+		return err
+	}
+	v.report.Problems = append(v.report.Problems, p)
+	return nil
+}
+
+// owner checks that task.json is there.
+func (v *verifier) owner(ctx context.Context) error {
+	_, err := v.archive.Owner(ctx)
+	if errors.Is(err, ErrNotExist) {
+		err = &HoleError{Object: path.Join(v.archive.task, ownerName), Behind: v.archive.timelineObject(1)}
+	}
+	return v.found(err, 0)
+}
+
+// succession checks that a timeline begins where the one before it was closed.
+func (v *verifier) succession(previous End, tl Timeline) error {
+	object, p := v.archive.timelineObject(tl.Timeline), tl.Previous
+	switch {
+	case tl.Timeline != previous.Timeline+1:
+		return v.found(&HoleError{Object: v.archive.timelineObject(previous.Timeline + 1), Behind: object}, 0)
+	case tl.Timeline == 1 && p == nil, !previous.Closed && tl.Timeline > 1:
+		return nil // an end that was not come to is a problem already
+	case p == nil || p.Timeline != previous.Timeline || p.File != previous.File || p.Position != previous.Offset:
+		return v.found(&MismatchError{Object: object, Problem: fmt.Sprintf("does not follow %s", previous)}, 0)
+	}
+	return nil
+}
+
+// timeline checks one timeline and returns where it ends.
+func (v *verifier) timeline(ctx context.Context, tl Timeline) (End, error) {
+	c := v.archive.newChain(tl.beginning())
+	var err error
+	for err == nil {
+		err = v.file(ctx, c)
+	}
+	if err != io.EOF {
+		return c.end, v.found(err, c.end.Offset)
+	}
+	if !c.end.Closed {
+		return c.end, nil
+	}
+	stray, err := c.segmentBehind(ctx)
+	if stray != "" {
+		err = v.stray(stray)
+	}
+	return c.end, err
+}
+
+// file checks the file in which the chain stands, and returns follow's error.
+func (v *verifier) file(ctx context.Context, c *chain) error {
+	file := c.end.File
+	dir := v.archive.fileDir(c.end.Timeline, file)
+	strays := map[string]bool{}
+	for entry, err := range v.archive.store.List(ctx, dir, "") {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", dir, err)
+		}
+		strays[entry.Name] = isSegmentBase(entry.Name)
+	}
+	hasBytes := false
+	followed := c.follow(ctx, func(l link) error {
+		hasBytes = hasBytes || !l.meta.Empty()
+		delete(strays, segmentBase(l.meta.Start))
+		return v.found(v.check(ctx, l), l.meta.Start)
+	})
+	if hasBytes {
+		v.report.Files++
+	}
+	for _, name := range slices.Sorted(maps.Keys(strays)) {
+		notReached := c.end.File == file && name >= segmentBase(c.end.Offset)
+		if strays[name] && !notReached {
+			v.stray(path.Join(dir, name))
+		}
+	}
+	return followed
+}
+
+// stray reports an object that the chain went past.
+func (v *verifier) stray(object string) error {
+	return v.found(&MismatchError{Object: object, Problem: "is not on the chain"}, 0)
+}
+
+// check reads one segment.
+func (v *verifier) check(ctx context.Context, l link) error {
+	if err := v.segment.open(ctx, v.archive.store, l); err != nil {
+		return err
+	}
+	defer v.segment.release()
+	for {
+		_, err := v.segment.Read(v.buffer)
+		if err == io.EOF {
+			v.report.Bytes += l.meta.End - l.meta.Start
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"binkeeper/internal/gtid"
+)
+
+// A Hint is what a checkpoint says of the archive: the last segment that it
+// covers. End.Hint makes one.
+type Hint struct {
+	Timeline     int64
+	File         string
+	SegmentStart int64  // the segment's name
+	Position     int64  // where it ends; 0: no segment
+	GTIDSet      string // complete up to there
+	// GTIDSetOmitted says that GTIDSet was too long for the checkpoint. The walk
+	// then begins at the timeline's beginning, to have it whole.
+	GTIDSetOmitted bool
+}
+
+// Walk finds the end of the newest timeline's chain, reading metadata only. It
+// begins at the hinted segment, or with the timeline when there is no hint or
+// the hint does not fit. The end is before the first hole.
+//
+// It returns ErrNoTimeline for an empty archive, *BehindError when the archive
+// ends before the hint, and *BrokenError or *NewerFormatError for an object on
+// the chain that cannot be followed.
+func (a *Archive) Walk(ctx context.Context, hint *Hint) (End, error) {
+	timelines, err := a.Timelines(ctx)
+	if err != nil {
+		return End{}, err
+	}
+	if len(timelines) == 0 {
+		if hint != nil && hint.Timeline > 0 {
+			return End{}, &BehindError{Checkpoint: *hint}
+		}
+		return End{}, fmt.Errorf("walk %s: %w", a.task, ErrNoTimeline)
+	}
+	start, err := a.walkStart(ctx, timelines[len(timelines)-1], hint)
+	if err != nil {
+		return End{}, err
+	}
+	c := a.newChain(start)
+	for err == nil {
+		_, err = c.next(ctx)
+	}
+	if hole := (*HoleError)(nil); err != io.EOF && !errors.As(err, &hole) {
+		return End{}, err
+	}
+	if hint != nil && c.isBefore(*hint) {
+		return End{}, &BehindError{Checkpoint: *hint, End: c.end}
+	}
+	return c.end, nil
+}
+
+// walkStart returns the end of the hinted segment, or the timeline's beginning
+// when the hint is of no use.
+func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, error) {
+	beginning := tl.beginning()
+	if hint == nil || hint.Timeline != tl.Timeline || hint.Position <= 0 || hint.SegmentStart < 0 || hint.GTIDSetOmitted || !ValidFile(hint.File) {
+		return beginning, nil
+	}
+	set, err := gtid.Parse(tl.Flavor, hint.GTIDSet)
+	if err != nil {
+		return beginning, nil
+	}
+	object := a.SegmentName(tl.Timeline, hint.File, hint.SegmentStart)
+	m, _, err := ReadMeta(ctx, a.store, object)
+	if broken := (*BrokenError)(nil); errors.Is(err, ErrNotExist) || errors.As(err, &broken) {
+		return beginning, nil
+	}
+	if err != nil {
+		return End{}, fmt.Errorf("read %s: %w", object, err)
+	}
+	if m.Task != a.task || m.Timeline != tl.Timeline || m.File != hint.File || m.Start != hint.SegmentStart || m.End != hint.Position {
+		return beginning, nil
+	}
+	end, err := beginning.advance(m)
+	if err != nil {
+		return beginning, nil
+	}
+	end.GTIDSet = set
+	return end, nil
+}
+
+// isBefore reports whether the chain ends before what the hint covers.
+func (c *chain) isBefore(h Hint) bool {
+	switch {
+	case c.end.Timeline != h.Timeline:
+		return c.end.Timeline < h.Timeline
+	case h.File == "" || h.Position == 0:
+		return false
+	case c.end.File == h.File:
+		return c.end.Offset < h.Position
+	case c.entered[h.File]:
+		return false
+	}
+	return !FileBefore(h.File, c.first)
+}
