@@ -1,0 +1,187 @@
+// Package source reads the binlog of a MySQL or MariaDB server, byte for byte as
+// it is in the server's files.
+//
+// Connect dials, authenticates and protects the connection; the Conn answers
+// questions about the server until Dump turns it into a Stream. A Stream hands
+// out whole events in the order of the file, each checked: its checksum, its size,
+// its offset. Events that are not in the file (artificial ones, heartbeats, a
+// format description sent again) are never handed out as data. So the bytes of the
+// events, one after the other, are the file, magic included.
+//
+// What has been checked ends at the stream's offset; a stream that fails a check
+// has ended, and nothing of the bad event was handed out. The package neither
+// reconnects nor retries, and knows nothing of archives: what to dump, and what an
+// error means for a task, is its caller's business.
+//
+// A Conn and its Stream are for one goroutine. Only Close, and the end of the
+// context given to Dump, may come from another.
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/client"
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+const (
+	// connectTimeout bounds dialling and authentication.
+	connectTimeout = 10 * time.Second
+	// answerTimeout bounds the answer to one statement.
+	answerTimeout = 30 * time.Second
+	// DefaultHeartbeat is the heartbeat period when Options has none.
+	DefaultHeartbeat = 5 * time.Second
+)
+
+// Options is what a connection needs besides its Target. The identity of the
+// replica is for Dump only.
+type Options struct {
+	Password string
+	// ReplicaUUID and ReplicaServerID are who the dump says it is. The server
+	// ends an older dump of the same UUID (MariaDB: of the same server id), so
+	// they are stable per task.
+	ReplicaUUID     string
+	ReplicaServerID uint32
+	// Heartbeat is the period in which an idle source says that it is there.
+	// Three of them without a byte are ErrSilent. Default 5 s.
+	Heartbeat time.Duration
+}
+
+// Conn is a connection to a server, authenticated and idle.
+type Conn struct {
+	target  Target
+	options Options
+	raw     net.Conn // the TCP connection, below TLS: closing it never waits
+	client  *client.Conn
+	mariaDB bool
+}
+
+// Connect opens a connection to target, within 10 s. Its errors are ErrUnreachable,
+// *DeniedError, and *UnfitError for what is no MySQL server or does not protect
+// the connection as asked.
+func Connect(ctx context.Context, target Target, options Options) (*Conn, error) {
+	if options.Heartbeat == 0 {
+		options.Heartbeat = DefaultHeartbeat
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, fmt.Errorf("no answer within %s", connectTimeout))
+	defer cancel()
+
+	var dialer net.Dialer
+	raw, err := dialer.DialContext(ctx, "tcp", target.Address())
+	if err != nil {
+		return nil, &unreachableError{target.Address(), err}
+	}
+	release := closeOnDone(ctx, raw)
+	c := &Conn{target: target, options: options, raw: raw}
+	err = c.handshake(ctx)
+	if ended := release(); ended != nil {
+		err = &unreachableError{target.Address(), ended}
+	}
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// handshake reads the greeting, which says whether TLS is offered, and leaves the
+// rest to the library.
+func (c *Conn) handshake(ctx context.Context) error {
+	first, err := readGreeting(c.raw)
+	if err != nil {
+		return c.connectError(err)
+	}
+	config, err := c.target.tlsConfig(first.offersTLS)
+	if err != nil {
+		return err
+	}
+	c.mariaDB = first.mariaDB
+	c.client, err = authenticate(ctx, &replayConn{Conn: c.raw, head: first.packet}, c.target, c.options.Password, config)
+	if err != nil {
+		return c.connectError(err)
+	}
+	return nil
+}
+
+// authenticate runs the library's handshake over conn. The library trusts the
+// server to be well-formed, and panics when it is not.
+func authenticate(ctx context.Context, conn net.Conn, target Target, password string, config *tls.Config) (made *client.Conn, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &notMySQLError{fmt.Sprintf("malformed handshake: %v", p)}
+		}
+	}()
+	dial := func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	return client.ConnectWithDialer(ctx, "tcp", target.Address(), target.User, password, "", dial, func(c *client.Conn) error {
+		c.SetTLSConfig(config)
+		c.SetAttributes(map[string]string{"program_name": "binkeeper"})
+		return nil
+	})
+}
+
+// Error codes of the server, from its reference.
+const (
+	errHostNotPrivileged    = 1130
+	errAccessDenied         = 1045
+	errDBAccessDenied       = 1044
+	errAccessDeniedNoPass   = 1698
+	errMustChangePassword   = 1820
+	errMustChangeLogin      = 1862
+	errAccountLocked        = 3118
+	errAccountBlocked       = 4151 // MariaDB
+	errSpecificAccessDenied = 1227
+	errFatalReadingBinlog   = 1236
+	errUnknownSystemVar     = 1193
+	errNoBinaryLogging      = 1381
+)
+
+var deniedCodes = []uint16{errHostNotPrivileged, errAccessDenied, errDBAccessDenied, errAccessDeniedNoPass, errMustChangePassword, errMustChangeLogin, errAccountLocked, errAccountBlocked}
+
+// connectError says what a failed handshake means.
+func (c *Conn) connectError(err error) error {
+	var answer *mysql.MyError
+	var cert *tls.CertificateVerificationError
+	var other *notMySQLError
+	switch {
+	case errors.As(err, &answer) && slices.Contains(deniedCodes, answer.Code):
+		return &DeniedError{User: c.target.User, Address: c.target.Address(), Message: answer.Message}
+	case errors.As(err, &cert):
+		return &UnfitError{Address: c.target.Address(), Problem: fmt.Sprintf("its certificate does not pass ssl-mode %s: %v", c.target.SSLMode, cert.Err),
+			Advice: "name the authority that signed the server's certificate with ssl-ca"}
+	case errors.As(err, &other):
+		return &UnfitError{Address: c.target.Address(), Problem: other.Error(), Advice: "check host and port in the source's URL"}
+	}
+	return &unreachableError{c.target.Address(), err}
+}
+
+// closeOnDone closes conn when ctx ends. The function that it returns puts an end
+// to that, and returns the cause if ctx has ended before.
+func closeOnDone(ctx context.Context, conn net.Conn) (release func() error) {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = conn.Close()
+		close(closed)
+	})
+	return sync.OnceValue(func() error {
+		if stop() {
+			return nil
+		}
+		<-closed
+		return context.Cause(ctx)
+	})
+}
+
+// Close closes the connection, and that of the Stream made of it.
+func (c *Conn) Close() error {
+	if err := c.raw.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close connection to %s: %w", c.target.Address(), err)
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package source
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// Start is where a dump begins: at the first byte of File, or after an Overlap in
+// it.
+type Start struct {
+	File    string
+	Overlap *Overlap
+}
+
+// Overlap is the end of what is archived of a file. The source has to show the
+// same bytes before it may go on.
+type Overlap struct {
+	From, To int64  // offsets in the file, in bytes, of events' ends or 0
+	Hash     string // xxHash64, seed 0, 16 hexadecimal digits, of the bytes [From,To)
+	Open     string // the GTID that is open at To, or ""
+	NextFile string // when the archived file ends at To: the file that follows
+}
+
+// beforeEvents is the offset of a file's first event.
+const beforeEvents = int64(len(magic))
+
+// from returns the offset to ask the server for, which takes 32 bits. A farther
+// start is a dump of the whole file.
+func (o Start) from() int64 {
+	if o.Overlap == nil || o.Overlap.From > math.MaxUint32 {
+		return beforeEvents
+	}
+	return max(o.Overlap.From, beforeEvents)
+}
+
+// Dump turns the connection into a stream, which ends with ctx. It returns once
+// the source has shown the overlap, after which the stream goes on at To, or at
+// the first byte of NextFile; an overlap beyond 4 GiB takes the time to read the
+// file up to there. Besides the errors of Next, it returns ErrDiffers when what
+// comes is not the overlap: other bytes, other events, an end of the file
+// elsewhere, another file after it. A refusal of the first byte, such as
+// ErrFileNotFound, is returned here too. After an error the connection is closed.
+func (c *Conn) Dump(ctx context.Context, start Start) (*Stream, error) {
+	if err := c.prepare(ctx, start); err != nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("dump %s from %s: %w", start.File, c.target.Address(), err)
+	}
+	// The library has read the whole answer to the registration, and the server
+	// says nothing unasked: its buffer is empty. A byte that it had would be
+	// missed at once, in the sequence of the packets.
+	conn := &closeBelow{c.client.Conn.Conn, c}
+	s := newStream(ctx, conn, c.flavor(), start.File, start.from(), 3*c.options.Heartbeat)
+	s.release = closeOnDone(ctx, c.raw)
+	if err := s.begin(start.Overlap); err != nil {
+		_ = s.Close()
+		return nil, fmt.Errorf("dump %s from %s: %w", start.File, c.target.Address(), err)
+	}
+	return s, nil
+}
+
+// closeBelow is the connection, of which Close does not wait for TLS's farewell.
+type closeBelow struct {
+	transport
+	conn *Conn
+}
+
+func (b *closeBelow) Close() error { return b.conn.Close() }
+
+// prepare sets the session up and asks for the dump. The variables have an old and
+// a new name, of which each server reads one. The checksum algorithm is the
+// server's own, so that events come as they are in the file. MariaDB's capability 4
+// says that we understand all its events; without it the server rewrites them.
+func (c *Conn) prepare(ctx context.Context, start Start) error {
+	period := c.options.Heartbeat.Nanoseconds()
+	set := fmt.Sprintf("SET @source_binlog_checksum = @@global.binlog_checksum, @master_binlog_checksum = @@global.binlog_checksum,"+
+		" @source_heartbeat_period = %d, @master_heartbeat_period = %d", period, period)
+	if c.options.ReplicaUUID != "" {
+		uuid := strings.ReplaceAll(c.options.ReplicaUUID, "'", "")
+		set += fmt.Sprintf(", @replica_uuid = '%s', @slave_uuid = '%s'", uuid, uuid)
+	}
+	if c.mariaDB {
+		set += ", @mariadb_slave_capability = 4"
+	}
+	if _, err := c.rows(ctx, set); err != nil {
+		return err
+	}
+	if err := c.register(ctx); err != nil {
+		return err
+	}
+	return c.within(ctx, func() error {
+		c.client.ResetSequence()
+		return c.client.WritePacket(c.dumpCommand(start))
+	})
+}
+
+// dumpCommand is 1 byte the command, 4 the offset, 2 flags, 4 the server id, and
+// the file's name, after room for the packet header. Flag 2 asks MariaDB for the
+// annotate events of the file, and MySQL for heartbeats with 64 bits of offset.
+func (c *Conn) dumpCommand(start Start) []byte {
+	const flags = 2
+	packet := append(make([]byte, packetHeaderSize), mysql.COM_BINLOG_DUMP)
+	packet = binary.LittleEndian.AppendUint32(packet, uint32(start.from()))
+	packet = binary.LittleEndian.AppendUint16(packet, flags)
+	packet = binary.LittleEndian.AppendUint32(packet, c.options.ReplicaServerID)
+	return append(packet, start.File...)
+}
+
+// serverError is an error packet that no typed error stands for.
+type serverError struct {
+	code    uint16
+	message string
+}
+
+func (e *serverError) Error() string {
+	return fmt.Sprintf("the source reports error %d: %s", e.code, e.message)
+}
+
+// dumpError says what an error packet in the place of an event means. One code
+// has many meanings, told apart by the words that both servers share.
+func dumpError(code uint16, message string) error {
+	err := error(&serverError{code, message})
+	if code != errFatalReadingBinlog {
+		return err
+	}
+	for words, meaning := range map[string]error{
+		"the same server_uuid/server_id": ErrEvicted,
+		"Could not find first log file":  ErrFileNotFound,
+		"could not find next log":        ErrFileNotFound,
+		"position > file size":           ErrPastEnd,
+	} {
+		if strings.Contains(message, words) {
+			return fmt.Errorf("%w: %w", meaning, err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a caller branches on. Other errors of a Stream mean that the connection
+// or the server went away: connect again.
+var (
+	// ErrNotYet is Next's answer when nothing was complete in time. The stream
+	// goes on.
+	ErrNotYet = errors.New("no whole event yet")
+	// ErrSilent ends a stream from which nothing has come, not even a heartbeat,
+	// for three heartbeat periods.
+	ErrSilent = errors.New("the source has gone silent")
+	// ErrEvicted ends a stream whose replica UUID or server id another dump uses.
+	ErrEvicted = errors.New("another dump with the same replica identity has taken over")
+	// ErrFileNotFound is a file that the source does not have (any more).
+	ErrFileNotFound = errors.New("the source does not have the binlog file")
+	// ErrPastEnd is a position beyond the end of the source's file.
+	ErrPastEnd = errors.New("the source's binlog file ends before the position")
+	// ErrDiffers is a source whose binlog is not the one that an Overlap
+	// describes.
+	ErrDiffers = errors.New("the source's binlog differs from the archive")
+	// ErrUnreachable is a source with which no connection comes about.
+	ErrUnreachable = errors.New("the source is unreachable")
+)
+
+// CorruptError is a stream that breaks the rules of a binlog: what came is not
+// to be archived.
+type CorruptError struct {
+	File    string
+	Offset  int64 // the end of what was right, in bytes
+	Problem string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("binlog stream of %s is corrupt after offset %d: %s", e.File, e.Offset, e.Problem)
+}
+
+// DeniedError is an account that the source does not let in.
+type DeniedError struct {
+	User    string
+	Address string // host:port of the source
+	Message string // the server's own words
+}
+
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("the source %s denies access to user %q: %s", e.Address, e.User, e.Message)
+}
+
+// Hint is the operator's next step.
+func (e *DeniedError) Hint() string {
+	return "check the user in the source's URL, what the password reference resolves to, and the hosts from which the server lets the user in"
+}
+
+// UnfitError is a server that answers, but whose binlog cannot be backed up as it
+// is set up now.
+type UnfitError struct {
+	Address   string // host:port of the source
+	Problem   string
+	Statement string // the SQL to run on the source, or ""
+	Advice    string // what else to do, when Statement is ""
+}
+
+func (e *UnfitError) Error() string {
+	return fmt.Sprintf("the source %s cannot be backed up: %s", e.Address, e.Problem)
+}
+
+// Hint is the operator's next step.
+func (e *UnfitError) Hint() string {
+	if e.Statement != "" {
+		return "run on the source: " + e.Statement
+	}
+	return e.Advice
+}
+
+// unreachableError is an ErrUnreachable with its cause.
+type unreachableError struct {
+	address string
+	cause   error
+}
+
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("reach source %s: %v", e.address, e.cause)
+}
+
+func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
+
+// Hint is the operator's next step.
+func (e *unreachableError) Hint() string {
+	return "check that the server runs, that the address is its address, and that no firewall stands between"
+}

@@ -1,0 +1,143 @@
+package source
+
+import "binkeeper/internal/gtid"
+
+// judge checks an event and takes it into the stream's state. The Event says what
+// it is: Data, to be handed out, or what is not in the file.
+func (s *Stream) judge(event []byte) (Event, error) {
+	if len(event) < headerSize {
+		return Event{}, s.corrupt("event of %d bytes", len(event))
+	}
+	h := parseHeader(event)
+	if int(h.size) != len(event) {
+		return Event{}, s.corrupt("event of type %d says %d bytes and has %d", h.kind, h.size, len(event))
+	}
+	switch {
+	case !s.named && (h.kind != typeRotate || h.flags&flagArtificial == 0):
+		return Event{}, s.corrupt("the dump starts with an event of type %d", h.kind)
+	case h.kind == typeHeartbeat || h.kind == typeHeartbeat2:
+		return s.heartbeat(h, event[headerSize:])
+	case h.flags&flagArtificial != 0 && h.kind == typeRotate:
+		return s.turn(event)
+	case h.flags&flagArtificial != 0:
+		return Event{Kind: skipped}, nil
+	case !s.formed && s.offset > 0:
+		return s.formatAgain(h, event)
+	}
+	return s.data(h, event)
+}
+
+// heartbeat checks that an idle source stands where the stream does.
+func (s *Stream) heartbeat(h header, body []byte) (Event, error) {
+	if !heartbeatAt(h, body, s.offset) {
+		return Event{}, s.corrupt("the source is idle at another offset, %d in 32 bits", h.logPos)
+	}
+	return Event{Kind: Heartbeat, Type: h.kind, Time: h.time, Start: s.offset, End: s.offset}, nil
+}
+
+// turn takes an artificial rotate event: the one that starts every dump, or the one
+// that starts every further file. It may carry a checksum or none, whatever the
+// file does.
+func (s *Stream) turn(event []byte) (Event, error) {
+	body := event[headerSize:]
+	if checksumFits(event, parseHeader(event)) {
+		body = body[:len(body)-checksumSize]
+	}
+	name, position, err := parseRotate(body)
+	if err != nil {
+		return Event{}, s.corrupt("%v", err)
+	}
+	switch file := string(name); {
+	case !s.named:
+		s.named = true
+		if file != s.file || position != uint64(s.from) {
+			return Event{}, s.corrupt("asked for offset %d, the source starts with %s at %d", s.from, file, position)
+		}
+		return Event{Kind: skipped}, nil
+	case position != uint64(len(magic)):
+		return Event{}, s.corrupt("the source goes on with %s at %d", file, position)
+	case s.ended != "" && s.ended != file:
+		return Event{}, s.corrupt("the file ends with a rotation to %s, and the source goes on with %s", s.ended, file)
+	default:
+		return s.enter(file), nil
+	}
+}
+
+// enter moves the stream to the first byte of the next file.
+func (s *Stream) enter(file string) Event {
+	event := Event{Kind: FileEnd, Type: typeRotate, Start: s.offset, End: s.offset, NextFile: file}
+	if s.ended != "" {
+		event.Kind = turned
+	}
+	s.file, s.offset, s.ended, s.formed, s.crc = file, 0, "", false, false
+	s.tracker.newFile()
+	return event
+}
+
+// formatAgain takes the format description that precedes a dump from the middle of
+// a file, and is not at this place in it.
+func (s *Stream) formatAgain(h header, event []byte) (Event, error) {
+	if h.kind != typeFormatDescription {
+		return Event{}, s.corrupt("event of type %d before the format description", h.kind)
+	}
+	return Event{Kind: skipped}, s.format(h, event)
+}
+
+// format learns from the format description whether the file has checksums.
+func (s *Stream) format(h header, event []byte) error {
+	crc, err := parseFormat(event)
+	if err != nil {
+		return s.corrupt("%v", err)
+	}
+	if crc && !checksumFits(event, h) {
+		return s.corrupt("the checksum of the format description does not fit")
+	}
+	s.formed, s.crc = true, crc
+	return nil
+}
+
+// data checks an event of the file, and moves the offset past it.
+func (s *Stream) data(h header, event []byte) (Event, error) {
+	out := Event{Type: h.kind, Time: h.time, Start: s.offset, End: s.offset + int64(len(event))}
+	if s.offset == 0 {
+		out.End += int64(len(magic))
+	}
+	if err := s.checkData(h, event, out.End); err != nil {
+		return Event{}, err
+	}
+	body := event[headerSize:]
+	if s.crc || h.kind == typeFormatDescription {
+		body = body[:len(body)-checksumSize]
+	}
+	var err error
+	if out.Begins, out.Completes, err = s.tracker.see(h, body); err != nil {
+		return Event{}, s.corrupt("event of type %d: %v", h.kind, err)
+	}
+	if h.kind == typeRotate {
+		next, _, err := parseRotate(body)
+		if err != nil {
+			return Event{}, s.corrupt("%v", err)
+		}
+		s.ended = string(next)
+		out.NextFile = s.ended
+	}
+	s.offset = out.End
+	return out, nil
+}
+
+// checkData checks the event's place in the file, and its checksum.
+func (s *Stream) checkData(h header, event []byte, end int64) error {
+	switch {
+	case s.ended != "":
+		return s.corrupt("event of type %d after the rotation to %s", h.kind, s.ended)
+	case (s.offset == 0) != (h.kind == typeFormatDescription):
+		return s.corrupt("event of type %d", h.kind)
+	case h.logPos != uint32(end) && (h.logPos != 0 || s.flavor != gtid.MariaDB):
+		return s.corrupt("event of type %d and %d bytes says that it ends at %d", h.kind, len(event), h.logPos)
+	case h.kind == typeFormatDescription:
+		return s.format(h, event)
+	case s.crc && !checksumFits(event, h):
+		return s.corrupt("the checksum of an event of type %d and %d bytes does not fit", h.kind, len(event))
+	}
+	return nil
+}
