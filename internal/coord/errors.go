@@ -1,0 +1,158 @@
+package coord
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-zookeeper/zk"
+
+	"binkeeper/zkpaths"
+)
+
+// Why a session is over, and why there is none.
+var (
+	// ErrExpired: the ensemble has expired the session.
+	ErrExpired = errors.New("ZooKeeper session expired")
+	// ErrSessionChanged: a server answered with another session's id.
+	ErrSessionChanged = errors.New("ZooKeeper handed out another session")
+	// ErrClosed: Close was called.
+	ErrClosed = errors.New("ZooKeeper session closed")
+	// ErrUnreachable: no server gave a session in time.
+	ErrUnreachable = errors.New("ZooKeeper unreachable")
+)
+
+// Why a request was not carried out.
+var (
+	// ErrDisconnected: nothing was sent because the session is disconnected, or
+	// the connection was lost and what became of the request is not known yet.
+	ErrDisconnected = errors.New("disconnected from ZooKeeper")
+	// ErrFenced: this instance speaks for its task no longer. Its znode is
+	// gone, the checkpoint was moved by another, or the session is over.
+	ErrFenced = errors.New("fenced")
+	// ErrLost: the claim was not won. The checkpoint has moved since it was
+	// read, the own instance is gone, or the session is over.
+	ErrLost = errors.New("claim lost")
+	// ErrNoTask: there is no such task.
+	ErrNoTask = errors.New("no such task")
+	// ErrTaskExists: there is such a task already.
+	ErrTaskExists = errors.New("task exists")
+	// ErrNoCheckpoint: the task has no lastCommit.
+	ErrNoCheckpoint = errors.New("no checkpoint")
+	// ErrMissing: a znode that belongs to every task is not there.
+	ErrMissing = errors.New("missing")
+)
+
+// errUnknown marks a request that may have been carried out or not.
+var errUnknown = errors.New("outcome unknown")
+
+// An UnreachableError says which servers gave no session, and the last reason.
+// It is an ErrUnreachable.
+type UnreachableError struct {
+	Servers []string
+	Cause   error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("%s at %s: %s", ErrUnreachable, strings.Join(e.Servers, ","), e.Cause)
+}
+
+// Unwrap gives ErrUnreachable and the cause.
+func (e *UnreachableError) Unwrap() []error { return []error{ErrUnreachable, e.Cause} }
+
+// Hint names the operator's next step.
+func (e *UnreachableError) Hint() string {
+	return "check that ZooKeeper runs there, or name other servers with --zookeeper"
+}
+
+// A TakenError says that another process uses the server id.
+type TakenError struct {
+	ServerID string
+	Host     string // of the holder; "" when its node does not say
+	PID      int    // of the holder; 0 when its node does not say
+}
+
+func (e *TakenError) Error() string {
+	holder := "a process that does not say who it is"
+	if e.Host != "" {
+		holder = fmt.Sprintf("process %d on %s", e.PID, e.Host)
+	}
+	return fmt.Sprintf("server id %q is taken by %s", e.ServerID, holder)
+}
+
+// Hint names the operator's next step.
+func (e *TakenError) Hint() string { return "stop that worker, or give this one another --server-id" }
+
+// An InUseError says what keeps a task from being removed.
+type InUseError struct {
+	Task    string
+	Desired string   // what its spec says
+	Nodes   []string // below it, that RemoveTask does not delete
+}
+
+func (e *InUseError) Error() string {
+	if e.Desired != zkpaths.Removed {
+		return fmt.Sprintf("task %s is in use: desired is %s", e.Task, e.Desired)
+	}
+	return fmt.Sprintf("task %s is in use: %s", e.Task, strings.Join(e.Nodes, ", "))
+}
+
+// Hint names the operator's next step.
+func (e *InUseError) Hint() string {
+	if e.Desired != zkpaths.Removed {
+		return "set desired to removed first, so that its workers leave"
+	}
+	return "wait until its workers have left; delete nodes that are none of theirs by hand"
+}
+
+// A failedOp is the definite error of a Multi and the operation that caused it.
+type failedOp struct {
+	index int
+	err   error
+}
+
+func (e *failedOp) Error() string { return e.err.Error() }
+func (e *failedOp) Unwrap() error { return e.err }
+
+// failedAt reports whether err is a Multi's, caused by its operation index.
+func failedAt(err error, index int) bool {
+	var op *failedOp
+	return errors.As(err, &op) && op.index == index
+}
+
+// definite holds the answers by which a server says that it has carried
+// out nothing. Connection loss comes in many shapes; only this list is closed.
+var definite = []error{
+	zk.ErrNoNode, zk.ErrBadVersion, zk.ErrNodeExists, zk.ErrNotEmpty, zk.ErrNoAuth,
+	zk.ErrNoChildrenForEphemerals, zk.ErrInvalidACL, zk.ErrBadArguments, zk.ErrInvalidPath,
+}
+
+func isDefinite(err error) bool {
+	for _, d := range definite {
+		if errors.Is(err, d) {
+			return true
+		}
+	}
+	return false
+}
+
+func isOver(err error) bool {
+	return errors.Is(err, ErrExpired) || errors.Is(err, ErrSessionChanged) || errors.Is(err, ErrClosed)
+}
+
+// isLoss reports whether err came of a lost connection: looking again, once
+// there is another, may help.
+func isLoss(err error) bool {
+	return errors.Is(err, errUnknown) || errors.Is(err, ErrDisconnected)
+}
+
+// verdict turns the error of a fenced write into what the writer acts on.
+func verdict(err error) error {
+	switch {
+	case isOver(err), errors.Is(err, zk.ErrNoNode), errors.Is(err, zk.ErrBadVersion):
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	case errors.Is(err, errUnknown):
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"binkeeper/zkpaths"
+)
+
+const (
+	// missingEvery is how often a follower looks for a node that is not there: a
+	// missing node gets no watch, since the client would keep it for ever.
+	missingEvery = 2 * time.Second
+	// brokenPause keeps a follower whose every look breaks the connection from
+	// doing so in a tight loop.
+	brokenPause = 100 * time.Millisecond
+)
+
+// A SpecView is what a look at a task's spec has found.
+type SpecView struct {
+	Spec    zkpaths.Spec
+	Version int32
+	Err     error // why Spec cannot be used: *zkpaths.UnreadableError or *zkpaths.NewerFormatError
+	Gone    bool  // there is no such task
+	zxid    int64 // of the last change; 0 when gone
+}
+
+// FollowTasks sends the ids of all tasks, sorted, now and whenever they have
+// changed. Of this and the other followers: only the newest value that was not
+// received is kept, an unchanged one is not sent again, and nothing is sent while
+// disconnected. A change is seen at once by a watch, or within 20 s if ZooKeeper's
+// client loses it. The channel is closed when ctx or the session ends; the
+// follower is gone then.
+func (s *Session) FollowTasks(ctx context.Context) <-chan []string {
+	foreign := s.foreign(zkpaths.Tasks)
+	look := func(ctx context.Context, watched bool) ([]string, <-chan zk.Event, error) {
+		found, err := s.look(ctx, zkpaths.Tasks, watched, s.list, s.listWatched)
+		if err != nil {
+			return nil, nil, err
+		}
+		ids, others := taskIDs(found.children)
+		foreign(others)
+		return ids, found.watch, nil
+	}
+	return follow(ctx, s, zkpaths.Tasks, look, slices.Equal)
+}
+
+// FollowLine sends the task's line, first in line first; it is empty when the
+// task is gone.
+func (s *Session) FollowLine(ctx context.Context, task string) <-chan []zkpaths.Place {
+	path := zkpaths.Line(task)
+	foreign := s.foreign(path)
+	look := func(ctx context.Context, watched bool) ([]zkpaths.Place, <-chan zk.Event, error) {
+		found, err := s.look(ctx, path, watched, s.list, s.listWatched)
+		if err != nil {
+			return nil, nil, err
+		}
+		line, others := zkpaths.ParseLine(found.children)
+		foreign(others)
+		return line, found.watch, nil
+	}
+	return follow(ctx, s, path, look, slices.Equal)
+}
+
+// FollowSpec sends the task's spec.
+func (s *Session) FollowSpec(ctx context.Context, task string) <-chan SpecView {
+	path := zkpaths.Task(task)
+	look := func(ctx context.Context, watched bool) (SpecView, <-chan zk.Event, error) {
+		found, err := s.look(ctx, path, watched, s.get, s.getWatched)
+		if err != nil {
+			return SpecView{}, nil, err
+		}
+		if found.stat == nil {
+			return SpecView{Gone: true}, nil, nil
+		}
+		view := SpecView{Version: found.stat.Version, zxid: found.stat.Mzxid}
+		view.Err = zkpaths.Decode(path, found.data, &view.Spec)
+		return view, found.watch, nil
+	}
+	return follow(ctx, s, path, look, func(a, b SpecView) bool { return a.zxid == b.zxid })
+}
+
+// look reads path with or without a new watch. A node that is not there is the
+// zero node.
+func (s *Session) look(ctx context.Context, path string, watched bool,
+	plain, watching func(context.Context, string) (node, error)) (node, error) {
+	read := watching
+	if watched {
+		read = plain
+	}
+	found, err := read(ctx, path)
+	if errors.Is(err, zk.ErrNoNode) {
+		return node{}, nil
+	}
+	return found, err
+}
+
+// follow observes, sends what is new and waits for the next reason to look. look
+// is told whether a watch stands already: a second one would only pile up.
+func follow[T any](ctx context.Context, s *Session, path string,
+	look func(ctx context.Context, watched bool) (T, <-chan zk.Event, error), same func(a, b T) bool) <-chan T {
+	values := make(chan T, 1)
+	var last *T
+	var watch <-chan zk.Event
+	loop := func() {
+		defer close(values)
+		for {
+			value, fresh, err := look(ctx, watch != nil)
+			pause := s.relist
+			switch {
+			case err == nil:
+				if fresh != nil {
+					watch = fresh
+				}
+				if watch == nil {
+					pause = min(pause, missingEvery)
+				}
+				if last == nil || !same(*last, value) {
+					last = &value
+					replace(values, value)
+				}
+			case isLoss(err):
+				if s.awaitConnected(ctx) != nil {
+					return
+				}
+				pause = brokenPause
+			case !isOver(err) && ctx.Err() == nil:
+				s.cfg.Logger.Warn().Err(err).Str("path", path).Msg("cannot read a znode")
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.Done():
+				return
+			case <-watch:
+				watch = nil
+			case <-time.After(jittered(pause)):
+			}
+		}
+	}
+	if s.own(loop) != nil {
+		close(values)
+	}
+	return values
+}
+
+// replace puts value into a channel of one, in place of what nobody received.
+// Nobody else sends.
+func replace[T any](values chan T, value T) {
+	select {
+	case <-values:
+	default:
+	}
+	values <- value
+}
+
+// jittered spreads looks: from three quarters of d to d.
+func jittered(d time.Duration) time.Duration { return d - rand.N(d/4+1) }
+
+// foreign returns what warns, once each, of children of path that are not ours.
+func (s *Session) foreign(path string) func(names []string) {
+	var warned map[string]bool
+	return func(names []string) {
+		for _, name := range names {
+			if warned[name] {
+				continue
+			}
+			if warned == nil {
+				warned = map[string]bool{}
+			}
+			warned[name] = true
+			s.cfg.Logger.Warn().Str("path", path).Str("child", name).Msg("ignoring a foreign znode")
+		}
+	}
+}
+
+// taskIDs sorts the children of /tasks into ids and names that are none.
+func taskIDs(children []string) (ids, foreign []string) {
+	ids = []string{}
+	for _, name := range children {
+		if zkpaths.CheckTaskID(name) == nil {
+			ids = append(ids, name)
+		} else {
+			foreign = append(foreign, name)
+		}
+	}
+	slices.Sort(ids)
+	slices.Sort(foreign)
+	return ids, foreign
+}

@@ -1,0 +1,240 @@
+package coord
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"binkeeper/zkpaths"
+)
+
+// Tasks gives the ids of all tasks, sorted.
+func (s *Session) Tasks(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := s.certain(ctx, func() error {
+		found, err := s.list(ctx, zkpaths.Tasks)
+		ids, _ = taskIDs(found.children)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", zkpaths.Tasks, err)
+	}
+	return ids, nil
+}
+
+// CreateTask makes the four nodes of a task, all or none. ErrTaskExists: there
+// is a task of that id.
+func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) error {
+	if err := zkpaths.CheckTaskID(id); err != nil {
+		return err
+	}
+	if err := spec.Check(); err != nil {
+		return fmt.Errorf("create task %s: %w", id, err)
+	}
+	data, err := zkpaths.Encode(zkpaths.Task(id), &spec)
+	if err != nil {
+		return err
+	}
+	ops := []any{s.createOp(zkpaths.Task(id), data, zk.FlagPersistent)}
+	for _, leaf := range leaves(id, time.Now()) {
+		ops = append(ops, s.createOp(leaf.path, leaf.data, zk.FlagPersistent))
+	}
+	err = s.decide(ctx, func() error {
+		_, err := s.multi(ctx, ops...)
+		return err
+	}, func() (bool, error) {
+		found, err := s.get(ctx, zkpaths.Task(id))
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			return false, nil
+		case err == nil && !bytes.Equal(found.data, data):
+			return false, zk.ErrNodeExists
+		}
+		return err == nil, err
+	})
+	if errors.Is(err, zk.ErrNodeExists) {
+		err = ErrTaskExists
+	}
+	if err != nil {
+		return fmt.Errorf("create task %s: %w", id, err)
+	}
+	return nil
+}
+
+// A leaf is a node below a task's, as it is when the task is new.
+type leaf struct {
+	name, path string
+	data       []byte
+}
+
+func leaves(task string, now time.Time) []leaf {
+	status := zkpaths.NewStatus(now)
+	return []leaf{
+		{"instance", zkpaths.Line(task), nil},
+		{"lastCommit", zkpaths.Checkpoint(task), mustEncode(zkpaths.Checkpoint(task), &zkpaths.LastCommit{})},
+		{"status", zkpaths.State(task), mustEncode(zkpaths.State(task), &status)},
+	}
+}
+
+// mustEncode encodes a constant payload.
+func mustEncode(path string, p zkpaths.Payload) []byte {
+	data, err := zkpaths.Encode(path, p)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// Spec reads a task's spec and its version. ErrNoTask: there is no such task;
+// *zkpaths.UnreadableError, *zkpaths.NewerFormatError: the version is given all
+// the same.
+func (s *Session) Spec(ctx context.Context, id string) (zkpaths.Spec, int32, error) {
+	var spec zkpaths.Spec
+	found, err := s.read(ctx, zkpaths.Task(id))
+	if errors.Is(err, zk.ErrNoNode) {
+		return spec, 0, fmt.Errorf("task %s: %w", id, ErrNoTask)
+	}
+	if err != nil {
+		return spec, 0, fmt.Errorf("read %s: %w", zkpaths.Task(id), err)
+	}
+	return spec, found.stat.Version, zkpaths.Decode(zkpaths.Task(id), found.data, &spec)
+}
+
+// read reads the newest data at path.
+func (s *Session) read(ctx context.Context, path string) (found node, err error) {
+	err = s.certain(ctx, func() (err error) {
+		found, err = s.get(ctx, path)
+		return err
+	})
+	return found, err
+}
+
+// UpdateSpec writes what change makes of a task's spec, and returns it. When
+// somebody else has written meanwhile, change is called again with that. An
+// error of change is returned as it is, and nothing is written.
+func (s *Session) UpdateSpec(ctx context.Context, id string, change func(*zkpaths.Spec) error) (zkpaths.Spec, error) {
+	for {
+		spec, version, err := s.Spec(ctx, id)
+		if err != nil {
+			return spec, err
+		}
+		if err := change(&spec); err != nil {
+			return spec, err
+		}
+		if err := spec.Check(); err != nil {
+			return spec, fmt.Errorf("update task %s: %w", id, err)
+		}
+		err = s.writeSpec(ctx, id, spec, version)
+		switch {
+		case err == nil:
+			return spec, nil
+		case !errors.Is(err, zk.ErrBadVersion):
+			return spec, fmt.Errorf("update task %s: %w", id, err)
+		}
+	}
+}
+
+func (s *Session) writeSpec(ctx context.Context, id string, spec zkpaths.Spec, version int32) error {
+	path := zkpaths.Task(id)
+	data, err := zkpaths.Encode(path, &spec)
+	if err != nil {
+		return err
+	}
+	err = s.decide(ctx, func() error {
+		_, err := s.multi(ctx, s.setOp(path, data, version))
+		return err
+	}, func() (bool, error) {
+		found, err := s.get(ctx, path)
+		switch {
+		case err != nil:
+			return false, err
+		case found.stat.Version == version:
+			return false, nil
+		case bytes.Equal(found.data, data):
+			return true, nil
+		}
+		return false, zk.ErrBadVersion
+	})
+	if errors.Is(err, zk.ErrNoNode) {
+		return ErrNoTask
+	}
+	return err
+}
+
+// RemoveTask deletes a task's nodes, all or none; a task that is gone is fine.
+// An *InUseError: its spec does not say removed, or something stands below it.
+func (s *Session) RemoveTask(ctx context.Context, id string) error {
+	for {
+		var ops []any
+		err := s.certain(ctx, func() (err error) {
+			ops, err = s.removal(ctx, id)
+			return err
+		})
+		if errors.Is(err, ErrNoTask) {
+			return nil
+		}
+		if err == nil {
+			_, err = s.multi(ctx, ops...)
+		}
+		changed := errors.Is(err, zk.ErrNoNode) || errors.Is(err, zk.ErrNotEmpty) || errors.Is(err, zk.ErrBadVersion)
+		switch {
+		case err == nil:
+			return nil
+		case changed, errors.Is(err, errUnknown) && ctx.Err() == nil: // look again
+		default:
+			return fmt.Errorf("remove task %s: %w", id, err)
+		}
+	}
+}
+
+// removal reads what stands below a task and gives the operations that delete it
+// as it was read. ErrNoTask: there is no task.
+func (s *Session) removal(ctx context.Context, id string) ([]any, error) {
+	var spec zkpaths.Spec
+	task, err := s.get(ctx, zkpaths.Task(id))
+	if errors.Is(err, zk.ErrNoNode) {
+		return nil, ErrNoTask
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := zkpaths.Decode(zkpaths.Task(id), task.data, &spec); err != nil {
+		return nil, err
+	}
+	inUse := &InUseError{Task: id, Desired: spec.Desired}
+	if spec.Desired != zkpaths.Removed {
+		return nil, inUse
+	}
+	below, err := s.list(ctx, zkpaths.Task(id))
+	if err != nil {
+		return nil, err
+	}
+	ours := map[string]bool{}
+	for _, leaf := range leaves(id, time.Now()) {
+		ours[leaf.name] = true
+	}
+	var ops []any
+	for _, name := range below.children {
+		path := zkpaths.Task(id) + "/" + name
+		if !ours[name] {
+			inUse.Nodes = append(inUse.Nodes, path)
+			continue
+		}
+		listed, err := s.list(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		for _, child := range listed.children {
+			inUse.Nodes = append(inUse.Nodes, path+"/"+child)
+		}
+		ops = append(ops, s.deleteOp(path, listed.stat.Version))
+	}
+	if len(inUse.Nodes) > 0 {
+		return nil, inUse
+	}
+	return append(ops, s.deleteOp(zkpaths.Task(id), task.stat.Version)), nil
+}

@@ -1,0 +1,151 @@
+package coord
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// A server's answer to the client's first packet: protocol version (4
+	// bytes), timeout in milliseconds (4), session id (8), a password of 16 with
+	// its length (20), and since 3.4 whether it is read-only (1).
+	minWelcome = 36
+	maxWelcome = 64
+	// lookupTimeout bounds one round of host name lookups.
+	lookupTimeout = 3 * time.Second
+)
+
+// errNotZooKeeper says that a port speaks another protocol.
+var errNotZooKeeper = errors.New("the answer is not ZooKeeper's")
+
+// A wire is one connection to a server. It reads the server's welcome itself,
+// within a bound, and shows it to the session before the client sees it: the
+// client would wait for it 6.67 timeouts long, and adopt any session.
+type wire struct {
+	net.Conn
+	session *Session
+	rest    []byte // of the welcome, for the client to read
+	opened  bool
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if !w.opened {
+		if err := w.open(); err != nil {
+			w.session.blame(w.RemoteAddr().String(), err)
+			return 0, err
+		}
+	}
+	if len(w.rest) > 0 {
+		n := copy(p, w.rest)
+		w.rest = w.rest[n:]
+		return n, nil
+	}
+	return w.Conn.Read(p)
+}
+
+func (w *wire) open() error {
+	if err := w.SetReadDeadline(time.Now().Add(w.session.Timeout() / 3)); err != nil {
+		return fmt.Errorf("set the welcome's deadline: %w", err)
+	}
+	welcome, id, timeout, err := readWelcome(w.Conn)
+	if err != nil {
+		return err
+	}
+	if err := w.session.welcome(id, timeout); err != nil {
+		return err
+	}
+	w.opened, w.rest = true, welcome
+	return nil
+}
+
+// readWelcome reads a server's first packet: all of it, and the session's id (0
+// when it has expired) and negotiated timeout in it.
+func readWelcome(r io.Reader) (packet []byte, id int64, timeout time.Duration, err error) {
+	packet = make([]byte, 4)
+	if _, err := io.ReadFull(r, packet); err != nil {
+		return nil, 0, 0, fmt.Errorf("read welcome: %w", err)
+	}
+	size := binary.BigEndian.Uint32(packet)
+	if size < minWelcome || size > maxWelcome {
+		return nil, 0, 0, errNotZooKeeper
+	}
+	packet = append(packet, make([]byte, size)...)
+	if _, err := io.ReadFull(r, packet[4:]); err != nil {
+		return nil, 0, 0, fmt.Errorf("read welcome: %w", err)
+	}
+	timeout = time.Duration(binary.BigEndian.Uint32(packet[8:])) * time.Millisecond
+	id = int64(binary.BigEndian.Uint64(packet[12:]))
+	if binary.BigEndian.Uint32(packet[20:]) != 16 || id != 0 && timeout <= 0 {
+		return nil, 0, 0, errNotZooKeeper
+	}
+	return packet, id, timeout, nil
+}
+
+// hosts gives the client its servers, in a new order each round. Names are
+// resolved anew each round: the servers may have moved.
+type hosts struct {
+	life  context.Context // of the session
+	mu    sync.Mutex
+	names []string // host:port
+	round []string // addresses still to try
+	idle  bool     // a round has begun and nobody connected since
+}
+
+// Init takes the servers of the connect string.
+func (h *hosts) Init(servers []string) error {
+	h.names = servers
+	return nil
+}
+
+// Len is how many servers the connect string has.
+func (h *hosts) Len() int { return len(h.names) }
+
+// Next gives the next address; again says that all were tried in vain.
+func (h *hosts) Next() (address string, again bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.round) == 0 {
+		again, h.idle = h.idle, true
+		h.round = resolve(h.life, h.names)
+	}
+	address, h.round = h.round[0], h.round[1:]
+	return address, again
+}
+
+// Connected notes that the last address was a good one.
+func (h *hosts) Connected() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.idle = false
+}
+
+// resolve gives every address of every name, in random order. A name that
+// cannot be resolved stays as it is: dialling it tells why.
+func resolve(ctx context.Context, names []string) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	var addresses []string
+	for _, name := range names {
+		host, port, err := net.SplitHostPort(name)
+		if err != nil {
+			addresses = append(addresses, name)
+			continue
+		}
+		found, err := net.DefaultResolver.LookupHost(ctx, host)
+		if err != nil {
+			found = []string{host}
+		}
+		for _, address := range found {
+			addresses = append(addresses, net.JoinHostPort(address, port))
+		}
+	}
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	return addresses
+}
