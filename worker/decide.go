@@ -1,0 +1,143 @@
+package worker
+
+import (
+	"time"
+
+	"binkeeper/zkpaths"
+)
+
+const (
+	// unreachableBound is how long a primary may be without its source or its
+	// store before it yields to a standby that may reach them.
+	unreachableBound = 30 * time.Second
+	// blockedLook is how often a blocked primary looks again.
+	blockedLook = 30 * time.Second
+	// wedgeBound is how long no byte may move in any stage, while there are some
+	// to move, before the watchdog gives the term up.
+	wedgeBound = 60 * time.Second
+	// statusInterval is how often a primary writes its status without a change.
+	statusInterval = 10 * time.Second
+	// addressInterval is how often a primary asks its source's address who answers.
+	addressInterval = time.Minute
+)
+
+// A place is what a member knows when it is to decide what to do in the line.
+type place struct {
+	SpecKnown bool
+	Gone      bool // the task is no more
+	Desired   string
+	Joined    bool
+	LineKnown bool // the line has been seen since joining
+	InLine    bool // with the own instance in it
+	First     bool
+	Connected bool
+}
+
+type lineAction int
+
+const (
+	standBy lineAction = iota
+	join
+	forget // the own instance is gone: join again
+	leave  // the task is being removed
+	claim
+)
+
+// decideInLine says what a member does next.
+func decideInLine(p place) lineAction {
+	switch {
+	case !p.SpecKnown || !p.Connected:
+		return standBy
+	case p.Gone && p.Joined, p.LineKnown && !p.InLine:
+		return forget
+	case p.Gone:
+		return standBy
+	case p.Desired == zkpaths.Removed && p.Joined:
+		return leave
+	case p.Desired == zkpaths.Removed:
+		return standBy
+	case !p.Joined:
+		return join
+	case p.First:
+		return claim
+	}
+	return standBy
+}
+
+// A tenure is what a primary knows when it is to decide what to do.
+type tenure struct {
+	Gone       bool // the task is no more
+	InLine     bool // the own instance stands
+	Desired    string
+	SwitchAway bool // the operator wants an instance behind this one
+	Others     bool // somebody stands behind this one
+	Connected  bool
+	Stopping   bool // the worker ends
+	Dumping    bool
+	DumpStale  bool // the spec has changed since the dump began
+	Wedged     bool
+	RetryDue   bool
+	Away       time.Duration // for how long the source or the store cannot be reached
+	YieldAfter time.Duration // how long Away may get
+}
+
+type termAction int
+
+const (
+	carryOn   termAction = iota
+	endTerm              // replaced, or the task is no more
+	resign               // wedged: leave the line without a word
+	handOver             // flush, commit, leave the line
+	yield                // the same, to the end of the line
+	endDump              // flush and commit; what follows is decided anew
+	pause                // say so
+	beginDump            // look for the chain's end and dump from there
+)
+
+// decideInTerm says what a primary does next.
+func decideInTerm(t tenure) termAction {
+	switch {
+	case t.Gone || !t.InLine:
+		return endTerm
+	case t.Wedged:
+		return resign
+	case t.Stopping || t.Desired == zkpaths.Removed:
+		return handOver
+	case t.Desired == zkpaths.Paused && t.Dumping:
+		return endDump
+	case t.Desired == zkpaths.Paused:
+		return pause
+	case t.SwitchAway && t.Connected:
+		return yield
+	case t.Dumping && t.DumpStale:
+		return endDump
+	case t.Away >= t.YieldAfter && t.Others && t.Connected:
+		return yield
+	case !t.Dumping && t.RetryDue && t.Connected:
+		return beginDump
+	}
+	return carryOn
+}
+
+// switchAway reports whether the operator wants an instance that stands behind
+// own in the line.
+func switchAway(line []zkpaths.Place, own zkpaths.Place, target string) bool {
+	behind := false
+	for _, p := range line {
+		if p.Name == own.Name {
+			behind = true
+		} else if p.Name == target {
+			return behind
+		}
+	}
+	return false
+}
+
+// retryDelay is the pause before the n-th retry in a row, from 1.
+func retryDelay(n int) time.Duration {
+	const first, longest = 250 * time.Millisecond, 15 * time.Second
+	if n > 6 {
+		return longest
+	}
+	return min(first<<(n-1), longest)
+}

@@ -1,0 +1,158 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"binkeeper/zkpaths"
+)
+
+func TestDecideInLine(t *testing.T) {
+	standing := place{SpecKnown: true, Desired: zkpaths.Running, Joined: true, LineKnown: true, InLine: true, Connected: true}
+	with := func(change func(*place)) place {
+		p := standing
+		change(&p)
+		return p
+	}
+	tests := []struct {
+		name string
+		in   place
+		want lineAction
+	}{
+		{"nothing known", place{Connected: true}, standBy},
+		{"not in line", place{SpecKnown: true, Desired: zkpaths.Running, Connected: true}, join},
+		{"not in line, paused", place{SpecKnown: true, Desired: zkpaths.Paused, Connected: true}, join},
+		{"not in line, being removed", place{SpecKnown: true, Desired: zkpaths.Removed, Connected: true}, standBy},
+		{"not in line, task gone", place{SpecKnown: true, Gone: true, Connected: true}, standBy},
+		{"standing, not first", standing, standBy},
+		{"joined, line not seen yet", with(func(p *place) { p.LineKnown, p.InLine = false, false }), standBy},
+		{"first", with(func(p *place) { p.First = true }), claim},
+		{"first, paused: the primary says so", with(func(p *place) { p.First, p.Desired = true, zkpaths.Paused }), claim},
+		{"first, disconnected", with(func(p *place) { p.First, p.Connected = true, false }), standBy},
+		{"own instance gone", with(func(p *place) { p.InLine = false }), forget},
+		{"task gone", with(func(p *place) { p.Gone = true }), forget},
+		{"being removed", with(func(p *place) { p.Desired = zkpaths.Removed }), leave},
+		{"being removed, first", with(func(p *place) { p.Desired, p.First = zkpaths.Removed, true }), leave},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := decideInLine(tt.in); got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecideInTerm(t *testing.T) {
+	dumping := tenure{InLine: true, Desired: zkpaths.Running, Connected: true, Dumping: true, YieldAfter: unreachableBound}
+	with := func(change func(*tenure)) tenure {
+		v := dumping
+		change(&v)
+		return v
+	}
+	tests := []struct {
+		name string
+		in   tenure
+		want termAction
+	}{
+		{"dumping", dumping, carryOn},
+		{"dumping, disconnected: the archive goes on growing", with(func(v *tenure) { v.Connected = false }), carryOn},
+		{"own instance gone", with(func(v *tenure) { v.InLine = false }), endTerm},
+		{"own instance gone while the worker stops", with(func(v *tenure) { v.InLine, v.Stopping = false, true }), endTerm},
+		{"task gone", with(func(v *tenure) { v.Gone = true }), endTerm},
+		{"wedged", with(func(v *tenure) { v.Wedged = true }), resign},
+		{"worker stops", with(func(v *tenure) { v.Stopping = true }), handOver},
+		{"removed", with(func(v *tenure) { v.Desired = zkpaths.Removed }), handOver},
+		{"pause asked for", with(func(v *tenure) { v.Desired = zkpaths.Paused }), endDump},
+		{"paused", with(func(v *tenure) { v.Desired, v.Dumping = zkpaths.Paused, false }), pause},
+		{"switchover", with(func(v *tenure) { v.SwitchAway = true }), yield},
+		{"switchover, disconnected", with(func(v *tenure) { v.SwitchAway, v.Connected = true, false }), carryOn},
+		{"switchover while paused waits", with(func(v *tenure) { v.SwitchAway, v.Desired, v.Dumping = true, zkpaths.Paused, false }), pause},
+		{"spec changed", with(func(v *tenure) { v.DumpStale = true }), endDump},
+		{"no dump", with(func(v *tenure) { v.Dumping, v.RetryDue = false, true }), beginDump},
+		{"no dump, not due", with(func(v *tenure) { v.Dumping = false }), carryOn},
+		{"no dump, disconnected", with(func(v *tenure) { v.Dumping, v.RetryDue, v.Connected = false, true, false }), carryOn},
+		{"away for long, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, unreachableBound, true }), yield},
+		{"away for long, alone", with(func(v *tenure) { v.Dumping, v.Away, v.RetryDue = false, unreachableBound, true }), beginDump},
+		{"away for a moment, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, time.Second, true }), carryOn},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := decideInTerm(tt.in); got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSwitchAway(t *testing.T) {
+	line, _ := zkpaths.ParseLine([]string{"server_1_0000000004", "server_2_0000000005", "server_3_0000000007"})
+	tests := []struct {
+		name   string
+		own    int
+		target string
+		want   bool
+	}{
+		{"none asked for", 0, "", false},
+		{"the next", 0, "server_2_0000000005", true},
+		{"one further back", 0, "server_3_0000000007", true},
+		{"this one", 0, "server_1_0000000004", false},
+		{"one that is gone", 0, "server_2_0000000001", false},
+		{"one before this", 1, "server_1_0000000004", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := switchAway(line, line[tt.own], tt.target); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRetryDelay(t *testing.T) {
+	var got []time.Duration
+	for n := 1; n <= 9; n++ {
+		got = append(got, retryDelay(n))
+	}
+	want := []time.Duration{
+		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,
+		15 * time.Second, 15 * time.Second, 15 * time.Second,
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("retryDelay(%d) = %s, want %s", i+1, got[i], want[i])
+		}
+	}
+}
+
+func TestWatchdog(t *testing.T) {
+	start := time.Unix(1000, 0)
+	type look struct {
+		moved   int64
+		waiting bool
+		at      time.Duration
+	}
+	tests := []struct {
+		name  string
+		looks []look
+		want  bool
+	}{
+		{"first look", []look{{0, true, 0}}, false},
+		{"stuck for a short while", []look{{7, true, 0}, {7, true, wedgeBound - 1}}, false},
+		{"stuck for the bound", []look{{7, true, 0}, {7, true, wedgeBound}}, true},
+		{"nothing to do", []look{{7, false, 0}, {7, false, 10 * wedgeBound}}, false},
+		{"slow but moving", []look{{7, true, 0}, {8, true, wedgeBound}, {9, true, 2 * wedgeBound}}, false},
+		{"idle, then stuck: counted from the work's coming", []look{{7, false, 0}, {7, false, wedgeBound}, {7, true, wedgeBound + 1}}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var w watchdog
+			for _, l := range tt.looks {
+				w.look(l.moved, l.waiting, start.Add(l.at))
+			}
+			if w.wedged != tt.want {
+				t.Errorf("wedged = %v, want %v", w.wedged, tt.want)
+			}
+		})
+	}
+}

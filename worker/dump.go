@@ -1,0 +1,338 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/internal/secret"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+
+	"github.com/rs/zerolog"
+)
+
+// A dump is one attempt to archive: it finds the chain's end, connects to the
+// source, proves that the source continues what is archived, and then takes the
+// stream through the pipeline until it is told to stop or something fails.
+type dump struct {
+	t        *term
+	spec     zkpaths.Spec // as it was when the dump began
+	log      zerolog.Logger
+	progress progress
+	server   source.Server // who answered when the dump began
+
+	reading context.Context    // ends when no more is to be read
+	stop    context.CancelFunc // ends reading; what was read is stored and committed
+	working context.Context    // ends when everything is to be dropped
+	abort   context.CancelCauseFunc
+
+	opened chan struct{} // closed when the stream is open and proven
+	done   chan struct{} // closed when nothing of the dump runs any more
+	err    error         // why it ended; to be read after done
+}
+
+// startDump begins a dump that lives no longer than ctx.
+func startDump(ctx context.Context, t *term) *dump {
+	d := &dump{
+		t: t, spec: t.m.spec.Spec, log: t.log,
+		opened: make(chan struct{}), done: make(chan struct{}),
+	}
+	d.working, d.abort = context.WithCancelCause(ctx)
+	d.reading, d.stop = context.WithCancel(d.working)
+	go func() {
+		defer close(d.done)
+		defer d.abort(nil)
+		d.err = d.run()
+		if d.err != nil && d.reading.Err() != nil && errors.Is(d.err, context.Canceled) {
+			d.err = nil // it was told to
+		}
+	}()
+	return d
+}
+
+// stale reports whether a dump of today's spec would be another one.
+func (d *dump) stale(spec zkpaths.Spec) bool {
+	a, b := d.spec, spec
+	return a.Source != b.Source || a.PasswordRef != b.PasswordRef || a.Archive != b.Archive || a.TaskUID != b.TaskUID ||
+		a.SegmentSize != b.SegmentSize || a.FlushInterval != b.FlushInterval || a.CheckpointInterval != b.CheckpointInterval ||
+		a.ReplicaUUID != b.ReplicaUUID || a.ReplicaServerID != b.ReplicaServerID
+}
+
+func (d *dump) flushInterval() time.Duration { return time.Duration(d.spec.FlushInterval) }
+
+func (d *dump) run() error {
+	if err := d.spec.Check(); err != nil {
+		return blockedBySpec(d.t.m.task, err)
+	}
+	arch, s, err := d.findEnd(d.reading)
+	if err != nil {
+		return err
+	}
+	d.progress.reached(s.End.File, s.End.Offset, time.Time{})
+	conn, err := d.connect(d.reading)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if s.Server, s.Files, err = look(d.reading, conn); err != nil {
+		return err
+	}
+	d.server = s.Server
+	d.progress.sawFiles(s.Files)
+	course, err := judge(s)
+	if err != nil {
+		return err
+	}
+	if err := d.t.t.Barrier(d.reading); err != nil {
+		return err
+	}
+	stream, err := conn.Dump(d.reading, course.Start)
+	if err != nil {
+		return err
+	}
+	c := newCutter(s.End)
+	end, err := d.settle(arch, s, course, stream, c)
+	if err != nil {
+		return err
+	}
+	d.log.Info().Str("file", end.File).Int64("position", end.Offset).Int64("timeline", end.Timeline).Msg("archiving")
+	d.progress.opened()
+	close(d.opened)
+	return newPipeline(d, arch, end, stream, c).run()
+}
+
+// findEnd opens the archive and walks to its chain's end. The commit of that
+// end is the barrier: it proves that this is still the primary's term, and
+// raises the term above every one in the archive.
+func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
+	s := scene{Spec: d.spec, Last: d.t.t.Last()}
+	store, err := d.t.m.w.cfg.OpenStore(d.spec.Archive)
+	if err != nil {
+		return nil, s, err
+	}
+	arch := archive.New(countingStore{store, &d.progress.calls}, d.t.m.task)
+	if err := d.checkOwner(ctx, arch, s.Last); err != nil {
+		return nil, s, err
+	}
+	if s.End, err = d.walk(ctx, arch, s.Last); err != nil {
+		return nil, s, err
+	}
+	if s.End.Timeline > 0 {
+		timelines, err := arch.Timelines(ctx)
+		if err != nil {
+			return nil, s, err
+		}
+		s.Timeline = timelines[len(timelines)-1]
+	}
+	next := checkpointAt(s.End)
+	if s.End.Term > d.t.t.Number() || s.End.Term == d.t.t.Number() && !d.t.walked {
+		next.Term = s.End.Term + 1
+	}
+	if err := d.t.t.Commit(ctx, next); err != nil {
+		return nil, s, err
+	}
+	d.t.walked = true
+	s.Last = next
+	return arch, s, nil
+}
+
+// checkOwner makes sure that the archive is this task's: two fleets, or a task
+// made anew, never share a chain unknowingly.
+func (d *dump) checkOwner(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) error {
+	owner, err := arch.Owner(ctx)
+	if errors.Is(err, archive.ErrNotExist) {
+		if last.Timeline > 0 && !d.spec.Accept.Answers(zkpaths.AcceptArchive, last) {
+			return blockedBehind(fmt.Errorf("there is no archive at %s, but lastCommit stands at %s:%d", d.spec.Archive, last.File, last.Position))
+		}
+		if err := d.t.t.Barrier(ctx); err != nil {
+			return err
+		}
+		owner, err = arch.CreateOwner(ctx, archive.Owner{TaskUID: d.spec.TaskUID, CreatedAt: time.Now()})
+	}
+	if err != nil {
+		return err
+	}
+	if owner.TaskUID != d.spec.TaskUID {
+		return blocked(zkpaths.BlockedOtherTask,
+			fmt.Errorf("the archive at %s belongs to another task: its task_uid is %s, not %s", d.spec.Archive, owner.TaskUID, d.spec.TaskUID),
+			"name another --archive, or remove the task and create it anew to take this archive over")
+	}
+	return nil
+}
+
+// walk finds the chain's end, which is not before the checkpoint unless the
+// operator says so. A store may be slow to show what it holds: only a second look
+// is believed.
+func (d *dump) walk(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) (archive.End, error) {
+	hint := hintAt(last)
+	end, err := arch.Walk(ctx, hint)
+	if behind := (*archive.BehindError)(nil); errors.As(err, &behind) {
+		end, err = arch.Walk(ctx, hint)
+	}
+	if behind := (*archive.BehindError)(nil); errors.As(err, &behind) {
+		if !d.spec.Accept.Answers(zkpaths.AcceptArchive, last) {
+			return end, blockedBehind(err)
+		}
+		end, err = arch.Walk(ctx, nil)
+	}
+	if errors.Is(err, archive.ErrNoTimeline) {
+		return archive.End{}, nil
+	}
+	return end, err
+}
+
+func blockedBehind(err error) error {
+	return blocked(zkpaths.BlockedArchiveBehind, err,
+		"mend the store (is it the shared folder, mounted, the right URL?); or go on from what is there: binkeeper task resume ID --accept-archive")
+}
+
+// connect opens a connection to the source, with the password as it is now.
+func (d *dump) connect(ctx context.Context) (*source.Conn, error) {
+	target, err := source.ParseURL(d.spec.Source)
+	if err != nil {
+		return nil, blockedBySpec(d.t.m.task, err)
+	}
+	password, warnings, err := secret.Resolve(d.spec.PasswordRef)
+	if err != nil {
+		return nil, err
+	}
+	d.t.warn(warnings)
+	return source.Connect(ctx, target, source.Options{
+		Password: password, ReplicaUUID: d.spec.ReplicaUUID, ReplicaServerID: d.spec.ReplicaServerID,
+	})
+}
+
+// look asks who answers, and which binlog files it has.
+func look(ctx context.Context, conn *source.Conn) (source.Server, []source.BinlogFile, error) {
+	server, err := conn.Server(ctx)
+	if err != nil {
+		return server, nil, err
+	}
+	files, err := conn.BinlogFiles(ctx)
+	if err == nil && len(files) == 0 {
+		err = errNoFiles
+	}
+	return server, files, err
+}
+
+// settle reads the head of the stream where the course needs it: to begin a
+// timeline, or to prove a file by its previous GTIDs. It returns the chain's
+// end that the stream goes on from.
+func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stream, c *cutter) (archive.End, error) {
+	if course.Begin == "" && !course.MatchPrevious {
+		return s.End, nil
+	}
+	c.file, c.start = course.Start.File, 0
+	if err := readHead(stream, c); err != nil {
+		return s.End, err
+	}
+	previous, _ := stream.Previous()
+	if course.MatchPrevious {
+		return s.End, judgePrevious(previous, s.End, s.Files)
+	}
+	tl := newTimeline(s, course.Begin, course.Start.File, previous)
+	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.t.t.Number(), d.t.m.w.cfg.ServerID
+	if err := d.t.t.Barrier(d.reading); err != nil {
+		return s.End, err
+	}
+	if s.End.Timeline > 0 && !s.End.Closed {
+		if _, err := arch.CloseTimeline(d.reading, s.End, tl.Term, tl.ServerID); err != nil {
+			return s.End, err
+		}
+	}
+	if err := arch.CreateTimeline(d.reading, tl); err != nil {
+		return s.End, err
+	}
+	d.log.Warn().Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
+	return arch.Walk(d.reading, nil)
+}
+
+// readHead reads the two events that a file begins with: the format description,
+// and the previous GTIDs where the server writes them.
+func readHead(s stream, c *cutter) error {
+	for c.events < 2 {
+		buf, ev, err := s.Next(c.buf, time.Time{})
+		c.buf = buf
+		if err != nil {
+			return err
+		}
+		if ev.Kind != source.Data {
+			return nil
+		}
+		c.add(&ev, s)
+	}
+	return nil
+}
+
+// watchAddress asks the source's address, on a side connection, who answers and
+// how far its binlog has come. Another server ends the dump.
+func (d *dump) watchAddress(ctx context.Context) error {
+	tick := time.NewTicker(addressInterval)
+	defer tick.Stop()
+	var said string
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := d.lookBeside(ctx)
+		if errors.Is(err, errOtherServer) {
+			return err
+		}
+		if err != nil && err.Error() != said && ctx.Err() == nil {
+			// The dump goes on: what is wrong with it, it finds out itself.
+			said = err.Error()
+			d.log.Warn().Err(err).Msg("cannot ask who answers at the source's address")
+		}
+	}
+}
+
+func (d *dump) lookBeside(ctx context.Context) error {
+	conn, err := d.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	server, files, err := look(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if server.UUID != d.server.UUID || server.ServerID != d.server.ServerID || server.ServerUID != d.server.ServerUID {
+		return errOtherServer
+	}
+	d.progress.sawFiles(files)
+	return nil
+}
+
+// checkpointAt is the checkpoint of a chain's end.
+func checkpointAt(end archive.End) zkpaths.LastCommit {
+	c := zkpaths.LastCommit{Timeline: end.Timeline, File: end.File, Position: end.Offset}
+	if end.GTIDSet != nil {
+		c.SetGTIDSet(end.GTIDSet.String())
+	}
+	if end.HasLast {
+		c.SegmentFile, c.SegmentStart, c.SegmentEnd = end.Last.File, end.Last.Start, end.Last.End
+		if t := end.Last.LastEventTime; t != nil {
+			c.EventTime = zkpaths.At(*t)
+		}
+	}
+	return c
+}
+
+// hintAt is where a walk that knows a checkpoint begins, nil at the beginning.
+func hintAt(c zkpaths.LastCommit) *archive.Hint {
+	switch {
+	case c.Timeline == 0:
+		return nil
+	case c.SegmentFile == "":
+		return &archive.Hint{Timeline: c.Timeline, File: c.File, SegmentStart: -1, Position: c.Position}
+	}
+	return &archive.Hint{
+		Timeline: c.Timeline, File: c.SegmentFile, SegmentStart: c.SegmentStart, Position: c.SegmentEnd,
+		GTIDSet: c.GTIDSet, GTIDSetOmitted: c.GTIDOmitted,
+	}
+}

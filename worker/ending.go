@@ -1,0 +1,113 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"binkeeper/archive"
+	"binkeeper/internal/coord"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+)
+
+var (
+	// errTermOver is the cause of a dump's end when its term has ended.
+	errTermOver = errors.New("the term is over")
+	// errOtherServer says that another server answers at the source's address now.
+	errOtherServer = errors.New("another server answers at the source's address")
+)
+
+// A blockedError says that only an operator can decide how to go on. Its reason is
+// one of zkpaths' Blocked words.
+type blockedError struct {
+	reason string
+	err    error
+	hint   string
+}
+
+func blocked(reason string, err error, hint string) error {
+	return &blockedError{reason, err, hint}
+}
+
+func blockedBySpec(task string, err error) error {
+	if newer := (*zkpaths.NewerFormatError)(nil); errors.As(err, &newer) {
+		return blocked(zkpaths.BlockedNewerFormat, err, newer.Hint())
+	}
+	return blocked(zkpaths.BlockedBadSpec, err, "write a good spec back to "+zkpaths.Task(task)+", or remove the node and create the task again")
+}
+
+func (e *blockedError) Error() string { return e.err.Error() }
+func (e *blockedError) Unwrap() error { return e.err }
+
+// Hint is the operator's next step.
+func (e *blockedError) Hint() string { return e.hint }
+
+func isBlocked(err error) bool {
+	var b *blockedError
+	return errors.As(err, &b)
+}
+
+// hintOf returns the outermost hint in err's chain, or "".
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+type endKind int
+
+const (
+	endedInOrder    endKind = iota // as it was told to
+	endedFenced                    // a write was refused: this is no longer the primary
+	endedByConflict                // another writer has appended
+	endedCutOff                    // a write that has to be fenced needs ZooKeeper, which is away
+	endedBlocked                   // an operator must decide
+	endedByTrouble                 // the source or the store; to be tried again
+)
+
+// The reasons of a task that is starting and cannot.
+const (
+	reasonSource = "source-away"
+	reasonStore  = "store-away"
+)
+
+// An ending is what the end of a dump means.
+type ending struct {
+	kind                 endKind
+	reason, detail, hint string
+}
+
+// judgeEnd says what the error that a dump ended with means.
+func judgeEnd(err error) ending {
+	block := (*blockedError)(nil)
+	conflict := (*archive.ConflictError)(nil)
+	newer := (*archive.NewerFormatError)(nil)
+	broken := (*archive.BrokenError)(nil)
+	store := (*archive.StoreError)(nil)
+	saying := func(kind endKind, reason string) ending {
+		return ending{kind, reason, err.Error(), hintOf(err)}
+	}
+	switch {
+	case err == nil, errors.Is(err, errTermOver), errors.Is(err, context.Canceled):
+		return ending{kind: endedInOrder}
+	case errors.Is(err, coord.ErrFenced):
+		return ending{kind: endedFenced}
+	case errors.As(err, &conflict):
+		return ending{kind: endedByConflict}
+	case errors.Is(err, coord.ErrDisconnected):
+		return ending{kind: endedCutOff}
+	case errors.As(err, &block):
+		return saying(endedBlocked, block.reason)
+	case errors.Is(err, source.ErrDiffers), errors.Is(err, source.ErrPastEnd):
+		return ending{endedBlocked, zkpaths.BlockedDiverged, err.Error(), hintDiverged}
+	case errors.As(err, &newer):
+		return saying(endedBlocked, zkpaths.BlockedNewerFormat)
+	case errors.As(err, &broken):
+		return saying(endedBlocked, zkpaths.BlockedArchiveBroken)
+	case errors.As(err, &store):
+		return saying(endedByTrouble, reasonStore)
+	}
+	return saying(endedByTrouble, reasonSource)
+}

@@ -1,0 +1,77 @@
+package worker
+
+import (
+	"context"
+
+	"binkeeper/internal/coord"
+	"binkeeper/zkpaths"
+)
+
+// A fleet is this worker's members in one session.
+type fleet struct {
+	w     *Worker
+	sess  *coord.Session
+	stops map[string]context.CancelFunc // by task: ends its member in good order
+	ends  []chan struct{}
+
+	alive context.Context // ends when the members are to drop everything
+	abort context.CancelFunc
+}
+
+// follow makes the members those of the tasks ids.
+func (f *fleet) follow(ctx context.Context, ids []string) {
+	wanted := map[string]bool{}
+	for _, id := range ids {
+		if zkpaths.CheckTaskID(id) == nil && f.w.matches(id) {
+			wanted[id] = true
+		}
+	}
+	for id, stop := range f.stops {
+		if !wanted[id] {
+			stop()
+			delete(f.stops, id)
+		}
+	}
+	for id := range wanted {
+		if f.stops[id] == nil {
+			f.start(ctx, id)
+		}
+	}
+}
+
+// start runs a member for the task once the task's earlier member has ended.
+func (f *fleet) start(ctx context.Context, task string) {
+	stop, cancel := context.WithCancel(ctx)
+	f.stops[task] = cancel
+	before, end := f.w.ended[task], make(chan struct{})
+	f.w.ended[task] = end
+	f.ends = append(f.ends, end)
+	f.w.members.Go(func() {
+		defer close(end)
+		defer cancel()
+		if before != nil {
+			select {
+			case <-before:
+			case <-f.alive.Done():
+				<-before // keep the order for whoever waits for this member
+				return
+			}
+		}
+		newMember(f.w, f.sess, task).run(stop, f.alive)
+	})
+}
+
+// handOver ends every member in good order and waits for them; a session that
+// ends meanwhile cuts it short.
+func (f *fleet) handOver() {
+	for _, stop := range f.stops {
+		stop()
+	}
+	for _, end := range f.ends {
+		select {
+		case <-end:
+		case <-f.sess.Done():
+			return
+		}
+	}
+}

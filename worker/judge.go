@@ -1,0 +1,198 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"binkeeper/archive"
+	"binkeeper/internal/gtid"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+)
+
+const (
+	hintDiverged = "the archived history is kept; to archive the source's present one: binkeeper task resume ID --accept-new-timeline"
+	hintPurged   = "take a new base backup; then, to go on with the gap recorded: binkeeper task resume ID --accept-gap"
+)
+
+// A scene is what is known before a dump: what is archived, what the operator
+// wants, and which server answers with which binlog files.
+type scene struct {
+	End      archive.End
+	Timeline archive.Timeline // of End; zero in an empty archive
+	Last     zkpaths.LastCommit
+	Spec     zkpaths.Spec
+	Server   source.Server
+	Files    []source.BinlogFile // in the source's order; never empty
+}
+
+// A course is how the dump is to go.
+type course struct {
+	Start source.Start
+	// MatchPrevious asks that the file's previous GTIDs equal what is archived:
+	// the file before it, which would prove it, is purged.
+	MatchPrevious bool
+	// Begin, when set, is the reason of a new timeline, which begins with
+	// Start.File.
+	Begin string
+}
+
+// judge decides how a dump goes on from what is archived. Where it does not
+// fit the source, that is a *blockedError, unless the operator has answered it.
+func judge(s scene) (course, error) {
+	if s.End.Timeline == 0 {
+		return firstCourse(s)
+	}
+	reason, err := unfit(s)
+	accepted := reason == archive.ReasonGap && s.Spec.Accept.Answers(zkpaths.AcceptGap, s.Last) ||
+		reason != "" && reason != archive.ReasonGap && s.Spec.Accept.Answers(zkpaths.AcceptNewTimeline, s.Last)
+	switch {
+	case accepted:
+		return course{Start: source.Start{File: s.Files[0].Name}, Begin: reason}, nil
+	case err != nil:
+		return course{}, err
+	case s.End.Closed:
+		// An earlier primary closed the timeline, as the operator had allowed, and
+		// got no further.
+		return course{Start: source.Start{File: s.Files[0].Name}, Begin: archive.ReasonDiverged}, nil
+	}
+	resume := s.End.Resume()
+	if !listed(s.Files, resume.File) {
+		return course{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
+	}
+	return course{Start: startAt(resume)}, nil
+}
+
+// firstCourse begins the task's first timeline.
+func firstCourse(s scene) (course, error) {
+	file := s.Spec.Start
+	switch file {
+	case "earliest":
+		file = s.Files[0].Name
+	case "current":
+		file = s.Files[len(s.Files)-1].Name
+	}
+	if !listed(s.Files, file) {
+		return course{}, blocked(zkpaths.BlockedPurged, fmt.Errorf("the task starts with %s, which the source does not have (oldest: %s)", file, s.Files[0].Name),
+			"create the task anew with --start earliest")
+	}
+	return course{Start: source.Start{File: file}, Begin: archive.ReasonFirst}, nil
+}
+
+// unfit says why the source does not continue what is archived, as the reason
+// of a timeline and as a *blockedError; or "" and nil.
+func unfit(s scene) (reason string, err error) {
+	if who := otherServer(s.Timeline, s.Server); who != "" {
+		return archive.ReasonOtherSource, blocked(zkpaths.BlockedOtherSource,
+			fmt.Errorf("another server answers at %s: %s", s.Spec.Source, who), hintDiverged)
+	}
+	if ours := s.End.GTIDSet; ours != nil && !s.Server.Executed.Contains(ours) {
+		return archive.ReasonDiverged, blocked(zkpaths.BlockedDiverged,
+			fmt.Errorf("the source lacks transactions that are archived: %s", ours.Minus(s.Server.Executed)), hintDiverged)
+	}
+	resume := s.End.Resume()
+	if listed(s.Files, resume.File) {
+		return "", nil
+	}
+	newest := s.Files[len(s.Files)-1].Name
+	if archive.FileBefore(newest, resume.File) {
+		return archive.ReasonDiverged, blocked(zkpaths.BlockedDiverged,
+			fmt.Errorf("the archive ends in %s, the source's newest file is %s", resume.File, newest), hintDiverged)
+	}
+	provable := s.End.GTIDSet != nil && !s.End.GTIDSet.IsEmpty()
+	if s.End.File != resume.File && listed(s.Files, s.End.File) && provable {
+		return "", nil
+	}
+	return archive.ReasonGap, blockedPurged(s.End, s.Files[0].Name)
+}
+
+func blockedPurged(end archive.End, oldest string) error {
+	return blocked(zkpaths.BlockedPurged,
+		fmt.Errorf("the source has purged what comes next, %s:%d; its oldest file is %s", end.File, end.Offset, oldest), hintPurged)
+}
+
+// otherServer says who answers when it is not the timeline's server, else "".
+// MySQL is known by its UUID; MariaDB has none and is known by its server id,
+// and by its server_uid where it has one.
+func otherServer(tl archive.Timeline, now source.Server) string {
+	switch {
+	case tl.Flavor != now.Flavor:
+		return fmt.Sprintf("%s, not %s", now.Flavor, tl.Flavor)
+	case now.Flavor == gtid.MySQL && tl.ServerUUID != now.UUID:
+		return fmt.Sprintf("server_uuid %s, not %s", now.UUID, tl.ServerUUID)
+	case now.Flavor == gtid.MariaDB && tl.SourceServerID != now.ServerID:
+		return fmt.Sprintf("server id %d, not %d", now.ServerID, tl.SourceServerID)
+	case now.Flavor == gtid.MariaDB && tl.ServerUID != "" && now.ServerUID != "" && tl.ServerUID != now.ServerUID:
+		return fmt.Sprintf("server_uid %s, not %s", now.ServerUID, tl.ServerUID)
+	}
+	return ""
+}
+
+// judgePrevious decides on a file whose predecessor is purged, by the previous
+// GTIDs that it begins with; nil when it has none.
+func judgePrevious(previous *gtid.Set, end archive.End, files []source.BinlogFile) error {
+	if previous != nil && previous.Equal(end.GTIDSet) {
+		return nil
+	}
+	return blockedPurged(end, files[0].Name)
+}
+
+// newTimeline describes the timeline that begins with file, whose previous GTIDs
+// are given, or nil.
+func newTimeline(s scene, reason, file string, previous *gtid.Set) archive.Timeline {
+	tl := archive.Timeline{
+		Timeline: s.End.Timeline + 1, Flavor: s.Server.Flavor, ServerVersion: s.Server.Version, ServerUUID: s.Server.UUID,
+		Reason: reason, FirstFile: file, SourceServerID: s.Server.ServerID, ServerUID: s.Server.ServerUID,
+	}
+	if s.End.Timeline == 0 {
+		return tl
+	}
+	tl.Previous = s.End.Previous()
+	missing := gtid.New(s.Server.Flavor)
+	if previous != nil && s.Timeline.Flavor == s.Server.Flavor {
+		missing = previous.Minus(s.End.GTIDSet)
+	}
+	if reason == archive.ReasonGap || !missing.IsEmpty() {
+		tl.Gap = &archive.Gap{
+			From:        archive.Place{File: s.End.File, Position: s.End.Offset},
+			To:          archive.Place{File: file},
+			GTIDMissing: missing.String(),
+		}
+	}
+	return tl
+}
+
+func listed(files []source.BinlogFile, name string) bool {
+	return slices.ContainsFunc(files, func(f source.BinlogFile) bool { return f.Name == name })
+}
+
+func startAt(r archive.Resume) source.Start {
+	start := source.Start{File: r.File}
+	if o := r.Overlap; o != nil {
+		start.Overlap = &source.Overlap{From: o.From, To: o.To, Hash: o.Hash, Open: o.Open, NextFile: o.NextFile}
+	}
+	return start
+}
+
+// errNoFiles says that a source lists no binlog file, which a server that writes
+// one never does.
+var errNoFiles = errors.New("the source lists no binlog file")
+
+// behind returns how many bytes of the source's files come after offset in file.
+func behind(files []source.BinlogFile, file string, offset int64) int64 {
+	var sum int64
+	for _, f := range files {
+		size := f.Size
+		if f.Encrypted {
+			size -= source.EncryptionHeaderSize
+		}
+		switch {
+		case f.Name == file:
+			sum += max(0, size-offset)
+		case archive.FileBefore(file, f.Name):
+			sum += size
+		}
+	}
+	return sum
+}

@@ -1,0 +1,219 @@
+package worker
+
+import (
+	"errors"
+	"testing"
+
+	"binkeeper/archive"
+	"binkeeper/internal/gtid"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+)
+
+const (
+	uuidA = "11111111-1111-1111-1111-111111111111"
+	uuidB = "22222222-2222-2222-2222-222222222222"
+)
+
+func mysqlSet(t *testing.T, text string) *gtid.Set {
+	t.Helper()
+	set, err := gtid.Parse(gtid.MySQL, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func files(names ...string) []source.BinlogFile {
+	list := make([]source.BinlogFile, len(names))
+	for i, name := range names {
+		list[i] = source.BinlogFile{Name: name, Size: 1000}
+	}
+	return list
+}
+
+// archived is a scene in which mysql-bin.000002 is archived up to 700 and the
+// source goes on from there.
+func archived(t *testing.T) scene {
+	return scene{
+		End: archive.End{
+			Timeline: 1, File: "mysql-bin.000002", Offset: 700, HasLast: true, GTIDSet: mysqlSet(t, uuidA+":1-9"),
+			Last: archive.Meta{File: "mysql-bin.000002", Start: 500, End: 700, OverlapStart: 600, OverlapHash: "0123456789abcdef"},
+		},
+		Timeline: archive.Timeline{Timeline: 1, Flavor: gtid.MySQL, ServerUUID: uuidA},
+		Last:     zkpaths.LastCommit{Timeline: 1, File: "mysql-bin.000002", Position: 700},
+		Spec:     zkpaths.Spec{Start: "earliest", Source: "mysql://u@db:3306"},
+		Server:   source.Server{Flavor: gtid.MySQL, UUID: uuidA, Executed: mysqlSet(t, uuidA+":1-20")},
+		Files:    files("mysql-bin.000001", "mysql-bin.000002", "mysql-bin.000003"),
+	}
+}
+
+// atFileEnd makes s one in which mysql-bin.000002 is archived whole.
+func atFileEnd(s *scene) {
+	s.End.File, s.End.Offset = "mysql-bin.000003", 0
+	s.End.Last.EndsFile, s.End.Last.NextFile = true, "mysql-bin.000003"
+}
+
+func accept(s *scene, answer string) {
+	s.Spec.Accept = &zkpaths.Accept{Answer: answer, Timeline: s.Last.Timeline, File: s.Last.File, Position: s.Last.Position}
+}
+
+func TestJudge(t *testing.T) {
+	resumed := source.Start{File: "mysql-bin.000002", Overlap: &source.Overlap{From: 600, To: 700, Hash: "0123456789abcdef"}}
+	tests := []struct {
+		name    string
+		change  func(*scene)
+		want    course
+		blocked string
+	}{
+		{name: "goes on", change: func(*scene) {}, want: course{Start: resumed}},
+		{name: "empty archive, earliest", change: func(s *scene) { s.End = archive.End{} },
+			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonFirst}},
+		{name: "empty archive, current", change: func(s *scene) { s.End = archive.End{}; s.Spec.Start = "current" },
+			want: course{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonFirst}},
+		{name: "empty archive, a file", change: func(s *scene) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000002" },
+			want: course{Start: source.Start{File: "mysql-bin.000002"}, Begin: archive.ReasonFirst}},
+		{name: "empty archive, a file that is gone", change: func(s *scene) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000000" },
+			blocked: zkpaths.BlockedPurged},
+		{name: "timeline without segments", change: func(s *scene) {
+			s.End = archive.End{Timeline: 1, File: "mysql-bin.000002", GTIDSet: gtid.New(gtid.MySQL)}
+		}, want: course{Start: source.Start{File: "mysql-bin.000002"}}},
+
+		{name: "another server", change: func(s *scene) { s.Server.UUID = uuidB }, blocked: zkpaths.BlockedOtherSource},
+		{name: "another server, accepted", change: func(s *scene) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptNewTimeline) },
+			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
+		{name: "another server, the wrong answer", change: func(s *scene) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptGap) },
+			blocked: zkpaths.BlockedOtherSource},
+		{name: "another flavor", change: func(s *scene) { s.Server.Flavor = gtid.MariaDB }, blocked: zkpaths.BlockedOtherSource},
+
+		{name: "transactions lost", change: func(s *scene) { s.Server.Executed = mysqlSet(t, uuidA+":1-8") }, blocked: zkpaths.BlockedDiverged},
+		{name: "transactions lost, accepted", change: func(s *scene) {
+			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
+			accept(s, zkpaths.AcceptNewTimeline)
+		}, want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
+		{name: "an answer to an earlier block", change: func(s *scene) {
+			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
+			accept(s, zkpaths.AcceptNewTimeline)
+			s.Last.Position = 750
+		}, blocked: zkpaths.BlockedDiverged},
+		{name: "files lost", change: func(s *scene) { s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
+
+		{name: "purged", change: func(s *scene) { s.Files = files("mysql-bin.000003") }, blocked: zkpaths.BlockedPurged},
+		{name: "purged, accepted", change: func(s *scene) { s.Files = files("mysql-bin.000003"); accept(s, zkpaths.AcceptGap) },
+			want: course{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
+		{name: "purged, the wrong answer", change: func(s *scene) {
+			s.Files = files("mysql-bin.000003")
+			accept(s, zkpaths.AcceptNewTimeline)
+		}, blocked: zkpaths.BlockedPurged},
+
+		{name: "at a file's end: proven in the file before", change: atFileEnd, want: course{Start: source.Start{
+			File: "mysql-bin.000002", Overlap: &source.Overlap{From: 600, To: 700, Hash: "0123456789abcdef", NextFile: "mysql-bin.000003"}}}},
+		{name: "at a file's end, that file purged: proven by the previous GTIDs", change: func(s *scene) { atFileEnd(s); s.Files = files("mysql-bin.000003") },
+			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		{name: "the same without GTIDs: no proof", change: func(s *scene) {
+			atFileEnd(s)
+			s.Files = files("mysql-bin.000003")
+			s.End.GTIDSet = gtid.New(gtid.MySQL)
+		}, blocked: zkpaths.BlockedPurged},
+		{name: "at a file's end, the next one purged too", change: func(s *scene) { atFileEnd(s); s.Files = files("mysql-bin.000004") },
+			blocked: zkpaths.BlockedPurged},
+
+		{name: "closed, and then the worker died", change: func(s *scene) { s.End.Closed = true },
+			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
+		{name: "closed for a gap, and then the worker died", change: func(s *scene) {
+			s.End.Closed = true
+			s.Files = files("mysql-bin.000003")
+			accept(s, zkpaths.AcceptGap)
+		}, want: course{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := archived(t)
+			tt.change(&s)
+			got, err := judge(s)
+			var b *blockedError
+			if errors.As(err, &b) != (tt.blocked != "") || b != nil && b.reason != tt.blocked {
+				t.Fatalf("err = %v, want blocked %q", err, tt.blocked)
+			}
+			if b != nil && b.Hint() == "" {
+				t.Error("a blocked task without a hint")
+			}
+			checkCourse(t, got, tt.want)
+		})
+	}
+}
+
+func checkCourse(t *testing.T, got, want course) {
+	t.Helper()
+	if got.Begin != want.Begin || got.MatchPrevious != want.MatchPrevious || got.Start.File != want.Start.File {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	a, b := got.Start.Overlap, want.Start.Overlap
+	if (a == nil) != (b == nil) || a != nil && *a != *b {
+		t.Errorf("overlap %+v, want %+v", a, b)
+	}
+}
+
+func TestOtherServer(t *testing.T) {
+	mariadb := archive.Timeline{Flavor: gtid.MariaDB, SourceServerID: 5, ServerUID: "abc"}
+	tests := []struct {
+		name string
+		tl   archive.Timeline
+		now  source.Server
+		same bool
+	}{
+		{"MySQL, same", archive.Timeline{Flavor: gtid.MySQL, ServerUUID: uuidA}, source.Server{Flavor: gtid.MySQL, UUID: uuidA, ServerID: 7}, true},
+		{"MySQL, other", archive.Timeline{Flavor: gtid.MySQL, ServerUUID: uuidA}, source.Server{Flavor: gtid.MySQL, UUID: uuidB}, false},
+		{"MariaDB, same", mariadb, source.Server{Flavor: gtid.MariaDB, ServerID: 5, ServerUID: "abc"}, true},
+		{"MariaDB, other id", mariadb, source.Server{Flavor: gtid.MariaDB, ServerID: 6, ServerUID: "abc"}, false},
+		{"MariaDB, other uid", mariadb, source.Server{Flavor: gtid.MariaDB, ServerID: 5, ServerUID: "abd"}, false},
+		{"MariaDB without a uid", mariadb, source.Server{Flavor: gtid.MariaDB, ServerID: 5}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := otherServer(tt.tl, tt.now); (got == "") != tt.same {
+				t.Errorf("got %q, want same = %v", got, tt.same)
+			}
+		})
+	}
+}
+
+func TestNewTimeline(t *testing.T) {
+	s := archived(t)
+	purged := newTimeline(s, archive.ReasonGap, "mysql-bin.000005", mysqlSet(t, uuidA+":1-15"))
+	if purged.Timeline != 2 || purged.Gap == nil || purged.Gap.GTIDMissing != uuidA+":10-15" ||
+		purged.Gap.From != (archive.Place{File: "mysql-bin.000002", Position: 700}) || purged.Gap.To.File != "mysql-bin.000005" {
+		t.Errorf("after a purge: %+v, gap %+v", purged, purged.Gap)
+	}
+	if p := purged.Previous; p == nil || *p != *s.End.Previous() {
+		t.Errorf("previous = %+v, want the archive's end", p)
+	}
+	whole := newTimeline(s, archive.ReasonDiverged, "mysql-bin.000001", mysqlSet(t, ""))
+	if whole.Gap != nil {
+		t.Errorf("nothing is missing before the new history's first file, but gap = %+v", whole.Gap)
+	}
+	s.End = archive.End{}
+	if first := newTimeline(s, archive.ReasonFirst, "mysql-bin.000001", nil); first.Timeline != 1 || first.Previous != nil || first.Gap != nil {
+		t.Errorf("first timeline: %+v", first)
+	}
+}
+
+func TestBehind(t *testing.T) {
+	list := []source.BinlogFile{{Name: "b.000009", Size: 100}, {Name: "b.000010", Size: 300}, {Name: "b.000011", Size: 812, Encrypted: true}}
+	tests := []struct {
+		file   string
+		offset int64
+		want   int64
+	}{
+		{"b.000009", 40, 60 + 300 + 300},
+		{"b.000010", 0, 300 + 300},
+		{"b.000010", 350, 300}, // the list is older than the archive
+		{"b.000011", 300, 0},
+		{"b.000012", 0, 0},
+	}
+	for _, tt := range tests {
+		if got := behind(list, tt.file, tt.offset); got != tt.want {
+			t.Errorf("behind(%s, %d) = %d, want %d", tt.file, tt.offset, got, tt.want)
+		}
+	}
+}

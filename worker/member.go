@@ -1,0 +1,308 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/internal/coord"
+	"binkeeper/zkpaths"
+
+	"github.com/rs/zerolog"
+)
+
+// A member stands in one task's line, in one session.
+type member struct {
+	w    *Worker
+	sess *coord.Session
+	task string
+	log  zerolog.Logger
+
+	// What is observed. specs and line are the newest seen.
+	specs     <-chan coord.SpecView
+	spec      coord.SpecView
+	specKnown bool
+	lines     <-chan []zkpaths.Place
+	line      []zkpaths.Place
+	lineKnown bool
+	unfollow  context.CancelFunc // ends lines
+
+	inst       *coord.Instance // nil: not in the line
+	failures   int             // in a row
+	yieldAfter time.Duration   // doubles with every yield for want of source or store
+	said       string          // the last trouble logged
+}
+
+func newMember(w *Worker, sess *coord.Session, task string) *member {
+	return &member{
+		w: w, sess: sess, task: task, yieldAfter: unreachableBound,
+		log: w.log.With().Str("task", task).Logger(),
+	}
+}
+
+// run stands in the line until stop or alive ends. stop asks for good order: a
+// primary hands over, a standby leaves the line. alive is over when everything
+// is to be dropped at once.
+func (m *member) run(stop, alive context.Context) {
+	following, unfollow := context.WithCancel(alive)
+	defer unfollow()
+	m.specs = m.sess.FollowSpec(following, m.task)
+	defer m.forget()
+	for alive.Err() == nil && m.sess.Err() == nil {
+		if stop.Err() != nil {
+			m.leave(alive)
+			return
+		}
+		changed := m.sess.Changed() // before looking, so that no change is missed
+		next := decideInLine(m.observed())
+		err := m.act(stop, alive, next)
+		m.note(err)
+		if next == standBy || err != nil {
+			m.await(stop, alive, changed, err)
+		}
+	}
+}
+
+func (m *member) observed() place {
+	p := place{
+		SpecKnown: m.specKnown, Gone: m.spec.Gone, Desired: m.spec.Spec.Desired,
+		Joined: m.inst != nil, LineKnown: m.inst != nil && m.lineKnown,
+		Connected: m.sess.Disconnected() == 0,
+	}
+	if p.LineKnown {
+		for i, q := range m.line {
+			if q.Name == m.inst.Place().Name {
+				p.InLine, p.First = true, i == 0
+			}
+		}
+	}
+	return p
+}
+
+func (m *member) act(stop, alive context.Context, next lineAction) error {
+	switch next {
+	case join:
+		return m.join(alive)
+	case forget:
+		if !m.spec.Gone {
+			m.log.Warn().Str("instance", m.inst.Place().Name).Msg("own instance is gone; registering again")
+		}
+		m.forget()
+	case leave:
+		m.leave(alive)
+	case claim:
+		return m.serveTerm(stop, alive)
+	}
+	return nil
+}
+
+func (m *member) join(ctx context.Context) error {
+	inst, err := m.sess.Join(ctx, m.task, m.w.instance())
+	if err != nil {
+		return fmt.Errorf("join the line: %w", err)
+	}
+	m.enter(inst)
+	m.log.Info().Str("instance", inst.Place().Name).Msg("standing in line")
+	return nil
+}
+
+// enter makes inst the own instance. The line is followed from after its
+// creation on, so that a line without it means that it is gone.
+func (m *member) enter(inst *coord.Instance) {
+	m.forget()
+	ctx, cancel := context.WithCancel(context.Background())
+	m.inst, m.unfollow, m.lines = inst, cancel, m.sess.FollowLine(ctx, m.task)
+}
+
+func (m *member) forget() {
+	if m.inst == nil {
+		return
+	}
+	m.unfollow()
+	if m.lines != nil {
+		for range m.lines { // until the follower has ended
+		}
+	}
+	m.inst, m.lines, m.line, m.lineKnown = nil, nil, nil, false
+}
+
+// leave takes the own instance out of the line, and the task's nodes away when
+// the task is being removed and the line is empty.
+func (m *member) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, m.sess.Timeout())
+	defer cancel()
+	if m.inst != nil {
+		if err := m.inst.Leave(ctx); err != nil {
+			m.log.Debug().Err(err).Msg("could not leave the line; the instance ends with the session")
+		}
+		m.forget()
+	}
+	if m.specKnown && !m.spec.Gone && m.spec.Spec.Desired == zkpaths.Removed {
+		if err := m.sess.RemoveTask(ctx, m.task); err != nil {
+			m.log.Debug().Err(err).Msg("left the removal to others")
+		}
+	}
+}
+
+// serveTerm claims a term, serves it to its end, and returns what went wrong.
+func (m *member) serveTerm(stop, alive context.Context) error {
+	t, status, err := m.claim(alive)
+	if err != nil {
+		return fmt.Errorf("claim the task: %w", err)
+	}
+	m.failures = 0
+	m.log.Info().Int64("term", t.Number()).Str("instance", m.inst.Place().Name).Msg("became primary")
+	next, err := newTerm(m, t, status).run(stop, alive)
+	if next != nil {
+		m.enter(next)
+	}
+	m.log.Info().AnErr("cause", err).Int64("term", t.Number()).Msg("no longer primary")
+	return nil
+}
+
+// claim makes this member the task's primary, and returns the status that says so.
+// When it cannot, because of what it finds, that is said in the task's status.
+func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error) {
+	if err := m.inst.MarkStopped(ctx, m.line); err != nil {
+		return nil, zkpaths.Status{}, err
+	}
+	status, err := m.inst.Status(ctx)
+	if newer := (*zkpaths.NewerFormatError)(nil); errors.As(err, &newer) {
+		return nil, status, err
+	}
+	if err != nil {
+		status = zkpaths.NewStatus(time.Now()) // what is unreadable is overwritten
+	}
+	base, version, err := m.checkpoint(ctx)
+	if block := (*blockedError)(nil); errors.As(err, &block) {
+		status = status.Say(zkpaths.StateBlocked, m.inst.Place(), status.Term, time.Now(), block.reason, block.Error(), hintOf(err))
+		return nil, status, errors.Join(err, m.inst.SetStatus(ctx, status))
+	}
+	if err != nil {
+		return nil, status, err
+	}
+	status = status.Say(zkpaths.StateStarting, m.inst.Place(), base.Term+1, time.Now(), "", "", "")
+	t, err := m.inst.Claim(ctx, base, version, status)
+	return t, status, err
+}
+
+// checkpoint reads lastCommit. What is unreadable is rebuilt from the archive;
+// what a newer version wrote is left alone.
+func (m *member) checkpoint(ctx context.Context) (base zkpaths.LastCommit, version int32, err error) {
+	if err := m.spec.Err; err != nil {
+		return base, 0, blockedBySpec(m.task, err)
+	}
+	base, version, err = m.inst.LastCommit(ctx)
+	unreadable, newer := (*zkpaths.UnreadableError)(nil), (*zkpaths.NewerFormatError)(nil)
+	switch {
+	case errors.Is(err, coord.ErrNoCheckpoint):
+		return zkpaths.LastCommit{}, -1, nil // the first dump walks the whole archive
+	case errors.As(err, &newer):
+		return base, version, blocked(zkpaths.BlockedNewerFormat, err, newer.Hint())
+	case errors.As(err, &unreadable):
+		m.log.Warn().Err(err).Msg("rebuilding the checkpoint from the archive")
+		base, err = m.rebuild(ctx)
+		if err != nil {
+			return base, version, blocked(zkpaths.BlockedNoPosition, fmt.Errorf("%w; and the archive gives no position: %w", unreadable, err),
+				"mend the archive, or write the last good JSON back to "+zkpaths.Checkpoint(m.task))
+		}
+		return base, version, nil
+	}
+	return base, version, err
+}
+
+// rebuild makes a checkpoint of the archive's end.
+func (m *member) rebuild(ctx context.Context) (zkpaths.LastCommit, error) {
+	store, err := m.w.cfg.OpenStore(m.spec.Spec.Archive)
+	if err != nil {
+		return zkpaths.LastCommit{}, err
+	}
+	arch := archive.New(store, m.task)
+	end, err := arch.Walk(ctx, nil)
+	if errors.Is(err, archive.ErrNoTimeline) {
+		// An empty archive that is known to be this task's has nothing to lose.
+		owner, ownerErr := arch.Owner(ctx)
+		if ownerErr == nil && owner.TaskUID == m.spec.Spec.TaskUID {
+			return zkpaths.LastCommit{}, nil
+		}
+	}
+	if err != nil {
+		return zkpaths.LastCommit{}, err
+	}
+	c := checkpointAt(end)
+	c.Term = end.Term
+	return c, nil
+}
+
+// await waits for one event, or after an error for the next try.
+func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err error) {
+	var retry <-chan time.Time
+	if err != nil {
+		m.failures++
+		delay := retryDelay(m.failures)
+		if isBlocked(err) {
+			delay = blockedLook
+		}
+		retry = time.After(delay)
+	} else {
+		m.failures = 0
+	}
+	for {
+		select {
+		case <-stop.Done():
+			return
+		case <-alive.Done():
+			return
+		case <-m.sess.Done():
+			return
+		case <-changed:
+			return
+		case <-retry:
+			return
+		case v, ok := <-m.specs:
+			m.sawSpec(v, ok)
+			if retry == nil || isBlocked(err) {
+				return
+			}
+		case line, ok := <-m.lines:
+			m.sawLine(line, ok)
+			if retry == nil {
+				return
+			}
+		}
+	}
+}
+
+func (m *member) sawSpec(v coord.SpecView, ok bool) {
+	if !ok {
+		m.specs = nil
+		return
+	}
+	if v.Err != nil && m.specKnown {
+		m.log.Warn().Err(v.Err).Msg("keeping to the last good spec")
+		return
+	}
+	m.spec, m.specKnown = v, true
+}
+
+func (m *member) sawLine(line []zkpaths.Place, ok bool) {
+	if !ok {
+		m.lines = nil // the session is over
+		return
+	}
+	m.line, m.lineKnown = line, true
+}
+
+// note logs trouble once, not at every retry.
+func (m *member) note(err error) {
+	if err == nil {
+		m.said = ""
+		return
+	}
+	if text := err.Error(); text != m.said && m.sess.Err() == nil {
+		m.said = text
+		m.log.Warn().Err(err).Str("hint", hintOf(err)).Msg("cannot serve the task yet; trying again")
+	}
+}

@@ -1,0 +1,339 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/internal/coord"
+	"binkeeper/internal/gtid"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// segmentBuffers bounds the segments of a task that are in memory: one being
+	// read, the others being compressed and stored.
+	segmentBuffers = 4
+	// compressors is how many segments of a task are compressed at once.
+	compressors = 2
+	// clockEvery is after how many events a stream that never pauses is asked for
+	// the time: a call for each would cost as much as the event.
+	clockEvery = 256
+)
+
+// A stream is what the pipeline reads: a *source.Stream.
+type stream interface {
+	Next(buf []byte, until time.Time) ([]byte, source.Event, error)
+	Open() string
+	TakeCompleted() *gtid.Set
+	Previous() (*gtid.Set, bool)
+}
+
+// A pipeline takes a stream's events through the stages read | compress | store,
+// and commits what is stored.
+type pipeline struct {
+	d      *dump
+	arch   *archive.Archive
+	stream stream
+	cutter *cutter
+	end    archive.End // of the chain; the store stage's
+
+	slots chan struct{} // one for each segment in memory
+	work  chan *cut     // to be compressed, in any order
+	order chan *cut     // to be stored, in this order
+	spare chan []byte   // buffers to use again
+
+	mu     sync.Mutex
+	newest zkpaths.LastCommit // of what is stored
+	news   chan struct{}      // newest has changed
+	stored chan struct{}      // closed when nothing more will be stored
+}
+
+func newPipeline(d *dump, arch *archive.Archive, end archive.End, s stream, c *cutter) *pipeline {
+	return &pipeline{
+		d: d, arch: arch, end: end, stream: s, cutter: c,
+		slots: make(chan struct{}, segmentBuffers), spare: make(chan []byte, segmentBuffers),
+		work: make(chan *cut, segmentBuffers), order: make(chan *cut, segmentBuffers),
+		news: make(chan struct{}, 1), stored: make(chan struct{}),
+	}
+}
+
+// run returns why the stream ended, once all that was read before is stored and
+// committed; or why a later stage failed, which ends the stream. It returns nil
+// when reading was ended in order.
+func (p *pipeline) run() error {
+	g, ctx := errgroup.WithContext(p.d.working)
+	defer context.AfterFunc(ctx, p.d.stop)()
+	looking, endLook := context.WithCancel(ctx)
+	defer endLook()
+	var readErr error
+	g.Go(func() error {
+		defer endLook()
+		defer close(p.order)
+		defer close(p.work)
+		readErr = p.read(ctx)
+		return nil // the other stages finish what was read
+	})
+	for range min(compressors, runtime.GOMAXPROCS(0)) {
+		g.Go(func() error { p.compress(); return nil })
+	}
+	g.Go(func() error {
+		defer close(p.stored)
+		return p.store(ctx)
+	})
+	g.Go(func() error { return p.checkpoint(ctx) })
+	g.Go(func() error { return p.d.watchAddress(looking) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if p.d.reading.Err() != nil {
+		return nil
+	}
+	return readErr
+}
+
+// read is the first stage: it cuts the stream into segments.
+func (p *pipeline) read(ctx context.Context) error {
+	if err := p.takeSlot(ctx); err != nil {
+		return err
+	}
+	for {
+		var until time.Time
+		if !p.cutter.empty() {
+			until = p.cutter.opened.Add(p.d.flushInterval())
+		}
+		err := p.readUntil(ctx, until)
+		switch {
+		case errors.Is(err, source.ErrNotYet):
+			err = p.flush(ctx, "")
+		case err != nil && !p.cutter.empty():
+			// What came before the stream's end is good and is kept.
+			return errors.Join(err, p.flush(ctx, ""))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readUntil reads until the segment is to be flushed for its age (ErrNotYet), or
+// has been flushed for another reason.
+func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
+	c := p.cutter
+	for n := 1; ; n++ {
+		buf, ev, err := p.stream.Next(c.buf, until)
+		c.buf = buf
+		if err != nil {
+			return err
+		}
+		switch ev.Kind {
+		case source.Heartbeat:
+			if c.empty() {
+				p.quiet()
+			}
+			continue
+		case source.FileEnd:
+			return p.flush(ctx, ev.NextFile)
+		}
+		p.d.progress.received.Add(ev.End - ev.Start)
+		c.add(&ev, p.stream)
+		switch {
+		case ev.NextFile != "":
+			return p.flush(ctx, ev.NextFile)
+		case int64(len(c.buf)) >= p.d.spec.SegmentSize:
+			return p.flush(ctx, "")
+		case c.events == 1:
+			return nil // the segment's age begins to count
+		case n%clockEvery == 0 && !time.Now().Before(until):
+			return source.ErrNotYet
+		}
+	}
+}
+
+// quiet passes on that the source has nothing more for now.
+func (p *pipeline) quiet() {
+	select {
+	case p.order <- &cut{quiet: time.Now()}:
+	default: // segments are under way, and time enough for the next heartbeat
+	}
+}
+
+// flush sends the segment on, and ends the file when nextFile is named.
+func (p *pipeline) flush(ctx context.Context, nextFile string) error {
+	var buf []byte
+	select {
+	case buf = <-p.spare:
+	default:
+	}
+	c := p.cutter.cut(p.stream, nextFile, buf)
+	p.d.progress.took()
+	for _, stage := range []chan *cut{p.work, p.order} {
+		select {
+		case stage <- c:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return p.takeSlot(ctx)
+}
+
+// takeSlot waits until there is memory for one more segment: this is what holds
+// the source back when a later stage is slower.
+func (p *pipeline) takeSlot(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// compress is the second stage.
+func (p *pipeline) compress() {
+	for c := range p.work {
+		var dst []byte
+		select {
+		case dst = <-p.spare:
+		default:
+		}
+		c.segment.Meta.BytesHash = archive.Hash(c.raw)
+		c.segment.Frames = p.d.t.m.w.compressor.Compress(dst[:0], c.raw)
+		p.d.progress.compressed.Add(int64(len(c.raw)))
+		close(c.ready)
+	}
+}
+
+// store is the last stage: it appends the segments in order.
+func (p *pipeline) store(ctx context.Context) error {
+	for c := range p.order {
+		if !c.quiet.IsZero() {
+			p.d.progress.reached(p.end.File, p.end.Offset, c.quiet)
+			p.giveBack()
+			continue
+		}
+		select {
+		case <-c.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		c.segment.Meta.Term, c.segment.Meta.ServerID = p.d.t.t.Number(), p.d.t.m.w.cfg.ServerID
+		end, err := p.arch.Append(ctx, p.end, c.segment)
+		if err != nil {
+			return err
+		}
+		p.end = end
+		p.recycle(c)
+		p.publish(c)
+	}
+	return nil
+}
+
+// recycle keeps a segment's buffers for the next ones, unless an unusually large
+// event has made them grow.
+func (p *pipeline) recycle(c *cut) {
+	for _, buf := range [][]byte{c.raw, c.segment.Frames} {
+		if int64(cap(buf)) > 2*p.d.spec.SegmentSize {
+			continue
+		}
+		select {
+		case p.spare <- buf:
+		default:
+		}
+	}
+	<-p.slots
+}
+
+// giveBack lets the buffers go while the source is idle.
+func (p *pipeline) giveBack() {
+	for {
+		select {
+		case <-p.spare:
+		default:
+			return
+		}
+	}
+}
+
+// publish says how far the archive has come.
+func (p *pipeline) publish(c *cut) {
+	var at time.Time
+	if t := c.segment.Meta.LastEventTime; t != nil {
+		at = *t
+	}
+	p.d.progress.stored.Add(c.segment.Meta.End - c.segment.Meta.Start)
+	p.d.progress.reached(p.end.File, p.end.Offset, at)
+	p.d.progress.gave()
+	p.mu.Lock()
+	p.newest = checkpointAt(p.end)
+	p.mu.Unlock()
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// checkpoint commits what is stored, one commit at a time and at most one in a
+// checkpoint interval. While ZooKeeper is away it waits: the archive goes on
+// growing, and is the truth.
+func (p *pipeline) checkpoint(ctx context.Context) error {
+	for {
+		select {
+		case <-p.news:
+		case <-p.stored:
+			return p.lastCheckpoint(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		changed := p.d.t.m.sess.Changed()
+		err := p.commit(ctx)
+		pause := time.After(time.Duration(p.d.spec.CheckpointInterval))
+		if errors.Is(err, coord.ErrDisconnected) {
+			p.again()
+			pause = nil
+		} else if err != nil {
+			return err
+		} else {
+			changed = nil
+		}
+		select {
+		case <-pause:
+		case <-changed:
+		case <-p.stored:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lastCheckpoint commits what the last commit did not cover. Without ZooKeeper it
+// is left to the next primary's walk.
+func (p *pipeline) lastCheckpoint(ctx context.Context) error {
+	select {
+	case <-p.news:
+	default:
+		return nil
+	}
+	if err := p.commit(ctx); !errors.Is(err, coord.ErrDisconnected) {
+		return err
+	}
+	return nil
+}
+
+func (p *pipeline) again() {
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pipeline) commit(ctx context.Context) error {
+	p.mu.Lock()
+	next := p.newest
+	p.mu.Unlock()
+	return p.d.t.t.Commit(ctx, next)
+}

@@ -1,0 +1,309 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"binkeeper/internal/coord"
+	"binkeeper/zkpaths"
+
+	"github.com/rs/zerolog"
+)
+
+// A term is one tenure as primary of a task. It keeps a dump going while the
+// operator wants one, says in the status how it fares, and ends when it is
+// replaced, hands over or yields.
+type term struct {
+	m   *member
+	t   *coord.Term
+	log zerolog.Logger
+
+	dump     *dump // nil: none is open or being opened
+	stopping bool
+	status   zkpaths.Status // as last written
+	unsaid   bool           // status is newer than what ZooKeeper has
+
+	failures int       // attempts that failed in a row
+	retryAt  time.Time // when the next attempt is due
+	away     time.Time // since when the source or the store cannot be reached; zero: reached
+	replaced bool      // a write was refused: somebody else is primary
+	watchdog watchdog
+	walked   bool // the checkpoint has been brought to the chain's end in this term
+	warned   map[string]bool
+}
+
+func newTerm(m *member, t *coord.Term, status zkpaths.Status) *term {
+	return &term{m: m, t: t, log: m.log.With().Int64("term", t.Number()).Logger(), status: status, warned: map[string]bool{}}
+}
+
+// run serves the term to its end. It returns the instance that stands for this
+// worker after a yield, and why the term ended.
+func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause error) {
+	defer t.drop()
+	report := time.NewTicker(statusInterval)
+	defer report.Stop()
+	for alive.Err() == nil {
+		changed := t.m.sess.Changed()
+		t.stopping = stop.Err() != nil
+		action := decideInTerm(t.observed())
+		next, done, err := t.act(alive, action)
+		if done {
+			return next, err
+		}
+		t.await(stop, alive, changed, report.C)
+	}
+	return nil, t.m.sess.Err()
+}
+
+func (t *term) observed() tenure {
+	own := t.m.inst.Place()
+	v := tenure{
+		Gone: t.m.spec.Gone, Desired: t.m.spec.Spec.Desired,
+		InLine:     !t.replaced,
+		SwitchAway: switchAway(t.m.line, own, t.m.spec.Spec.SwitchoverTo),
+		Others:     len(t.m.line) > 1,
+		Connected:  t.m.sess.Disconnected() == 0,
+		Stopping:   t.stopping,
+		Dumping:    t.dump != nil,
+		Wedged:     t.watchdog.wedged,
+		RetryDue:   !time.Now().Before(t.retryAt),
+		YieldAfter: t.m.yieldAfter,
+	}
+	if t.m.lineKnown {
+		v.InLine = v.InLine && stands(t.m.line, own)
+	}
+	if t.dump != nil {
+		v.DumpStale = t.dump.stale(t.m.spec.Spec)
+	}
+	if !t.away.IsZero() {
+		v.Away = time.Since(t.away)
+	}
+	return v
+}
+
+func stands(line []zkpaths.Place, own zkpaths.Place) bool {
+	for _, p := range line {
+		if p.Name == own.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// act does what was decided. done says that the term is over.
+func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance, done bool, err error) {
+	switch action {
+	case endTerm:
+		return nil, true, coord.ErrFenced
+	case resign:
+		t.log.Error().Dur("for", wedgeBound).Msg("no byte moves although there are some to move; leaving the line")
+		return nil, true, t.bounded(ctx, t.t.Resign)
+	case handOver:
+		t.endDump()
+		last := t.say(zkpaths.StateStopped, "", "", "")
+		return nil, true, t.bounded(ctx, func(ctx context.Context) error { return t.t.HandOver(ctx, last) })
+	case yield:
+		return t.yield(ctx)
+	case endDump:
+		t.endDump()
+		t.retryAt = time.Time{}
+	case pause:
+		if t.status.State != zkpaths.StatePaused {
+			t.away, t.failures = time.Time{}, 0
+			t.write(ctx, t.say(zkpaths.StatePaused, "", "", ""))
+		}
+	case beginDump:
+		if t.status.State == zkpaths.StatePaused {
+			t.write(ctx, t.say(zkpaths.StateStarting, "", "", ""))
+		}
+		t.dump = startDump(ctx, t)
+	}
+	if t.unsaid {
+		t.write(ctx, t.status)
+	}
+	return nil, t.replaced, nil
+}
+
+// yield moves this worker to the end of the line. What is open is flushed and
+// committed first, unless it is just that which does not work.
+func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
+	cause := errors.New("switchover")
+	if !t.away.IsZero() {
+		cause = fmt.Errorf("yielded: %s", t.status.Detail)
+		t.m.yieldAfter *= 2
+	} else {
+		t.endDump()
+	}
+	last := t.say(zkpaths.StateStopped, t.status.Reason, t.status.Detail, "")
+	var next *coord.Instance
+	err := t.bounded(ctx, func(ctx context.Context) (err error) {
+		next, err = t.t.Yield(ctx, last, t.m.w.instance())
+		return err
+	})
+	if err != nil {
+		return nil, true, err
+	}
+	return next, true, cause
+}
+
+// bounded does one thing with ZooKeeper, for a session timeout at most: after
+// that the session decides.
+func (t *term) bounded(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, t.m.sess.Timeout())
+	defer cancel()
+	return do(ctx)
+}
+
+// endDump ends the dump in good order: what has been read is archived and
+// committed.
+func (t *term) endDump() {
+	if t.dump == nil {
+		return
+	}
+	t.dump.stop()
+	<-t.dump.done
+	t.ended(t.dump.err)
+}
+
+// drop ends the dump at once, and waits until nothing of it runs any more.
+func (t *term) drop() {
+	if t.dump != nil {
+		t.dump.abort(errTermOver)
+		<-t.dump.done
+		t.dump = nil
+	}
+}
+
+// await waits for one event and takes note of it.
+func (t *term) await(stop, alive context.Context, changed <-chan struct{}, report <-chan time.Time) {
+	var opened, ended <-chan struct{}
+	var retry <-chan time.Time
+	if t.dump != nil {
+		ended = t.dump.done
+		if t.status.State != zkpaths.StateRunning {
+			opened = t.dump.opened
+		}
+	} else if wait := time.Until(t.retryAt); wait > 0 {
+		retry = time.After(wait)
+	}
+	select {
+	case <-stop.Done():
+	case <-alive.Done():
+	case <-changed:
+	case v, ok := <-t.m.specs:
+		before := t.m.spec.Spec
+		t.m.sawSpec(v, ok)
+		if answered(before, t.m.spec.Spec) {
+			t.retryAt = time.Time{}
+		}
+	case line, ok := <-t.m.lines:
+		t.m.sawLine(line, ok)
+	case <-opened:
+		t.opened(alive)
+	case <-ended:
+		t.ended(t.dump.err)
+	case <-retry:
+	case <-report:
+		t.report(alive)
+	}
+}
+
+// opened takes note that the dump is open: the source and the store are there.
+func (t *term) opened(ctx context.Context) {
+	t.away, t.failures, t.m.yieldAfter = time.Time{}, 0, unreachableBound
+	t.write(ctx, t.say(zkpaths.StateRunning, "", "", ""))
+}
+
+// ended takes note of how the dump ended, and of when to try again.
+func (t *term) ended(err error) {
+	t.dump = nil
+	trouble := judgeEnd(err)
+	switch trouble.kind {
+	case endedInOrder:
+		t.retryAt = time.Time{}
+		return
+	case endedFenced:
+		t.replaced = true
+		return
+	case endedByConflict:
+		// Another writer was here. The barrier of the next attempt tells whether
+		// this is still the primary's term.
+		t.log.Warn().Err(err).Msg("another writer has appended; walking to the chain's end again")
+		t.retryAt = time.Time{}
+		return
+	case endedCutOff:
+		t.retryAt = time.Now().Add(retryDelay(1))
+		return
+	case endedBlocked:
+		t.retryAt = time.Now().Add(blockedLook)
+		t.away, t.failures = time.Time{}, 0
+		t.trouble(zkpaths.StateBlocked, trouble)
+		return
+	}
+	t.failures++
+	delay := retryDelay(t.failures)
+	t.retryAt = time.Now().Add(delay)
+	if t.away.IsZero() {
+		t.away = time.Now()
+	}
+	t.trouble(zkpaths.StateStarting, trouble)
+}
+
+// trouble says what is wrong in the status, and in the log when it is news.
+func (t *term) trouble(state string, e ending) {
+	if t.status.State != state || t.status.Detail != e.detail {
+		t.log.Warn().Str("reason", e.reason).Str("err", e.detail).Str("hint", e.hint).Msg("cannot archive now")
+	}
+	t.status, t.unsaid = t.say(state, e.reason, e.detail, e.hint), true
+}
+
+// report writes the status as the dump stands, and asks the watchdog.
+func (t *term) report(ctx context.Context) {
+	if t.dump != nil {
+		t.watchdog.look(t.dump.progress.moved(), t.dump.progress.waiting(), time.Now())
+	} else {
+		t.watchdog = watchdog{}
+	}
+	t.write(ctx, t.say(t.status.State, t.status.Reason, t.status.Detail, t.status.Hint))
+}
+
+// say returns the status with the dump's figures as they are now.
+func (t *term) say(state, reason, detail, hint string) zkpaths.Status {
+	s := t.status.Say(state, t.m.inst.Place(), t.t.Number(), time.Now(), reason, detail, hint)
+	if t.dump != nil {
+		t.dump.progress.describe(&s)
+	}
+	return s
+}
+
+// write sends the status to ZooKeeper. Where that cannot be reached it is sent
+// again with the next one.
+func (t *term) write(ctx context.Context, s zkpaths.Status) {
+	err := t.bounded(ctx, func(ctx context.Context) error { return t.t.SetStatus(ctx, s) })
+	t.status, t.unsaid = s, err != nil
+	switch {
+	case errors.Is(err, coord.ErrFenced):
+		t.replaced = true
+	case err != nil && !errors.Is(err, coord.ErrDisconnected):
+		t.log.Warn().Err(err).Msg("status not written")
+	}
+}
+
+// warn logs each warning once in a term. Only the dump calls it.
+func (t *term) warn(warnings []string) {
+	for _, w := range warnings {
+		if !t.warned[w] {
+			t.warned[w] = true
+			t.log.Warn().Msg(w)
+		}
+	}
+}
+
+// answered reports whether the operator has changed something that a dump which
+// failed may fare better with.
+func answered(before, after zkpaths.Spec) bool {
+	return after.Accept != nil && (before.Accept == nil || *before.Accept != *after.Accept) ||
+		before.Source != after.Source || before.PasswordRef != after.PasswordRef || before.Archive != after.Archive || before.Desired != after.Desired
+}

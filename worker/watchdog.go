@@ -1,0 +1,21 @@
+package worker
+
+import "time"
+
+// A watchdog tells a wedged dump from one that has nothing to do or is being
+// retried. The session's pings go on in a process that is stuck, so nothing else
+// would.
+type watchdog struct {
+	moved  int64
+	since  time.Time // when moved was first seen as it is; zero: never looked
+	wedged bool
+}
+
+// look is told how much has moved so far, and whether there is something to move.
+func (w *watchdog) look(moved int64, waiting bool, now time.Time) {
+	if w.since.IsZero() || moved != w.moved || !waiting {
+		*w = watchdog{moved: moved, since: now}
+		return
+	}
+	w.wedged = now.Sub(w.since) >= wedgeBound
+}

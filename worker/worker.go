@@ -1,0 +1,278 @@
+// Package worker is a member of the fleet: it stands in the line of every task
+// that it is to serve, and while it is first there, as the task's primary,
+// streams the source's binlog into the task's archive.
+//
+// It promises that what it archives is the source's binlog byte for byte, and
+// that any number of workers may run at once, be cut off, stopped and killed
+// without losing, doubling or reordering a byte. That promise rests on two
+// things, and on no clock: every write to ZooKeeper is fenced (internal/coord),
+// and an archive is a create-only chain (archive).
+//
+// From the outside in:
+//
+//	Worker   one process: a session at a time, a member for each task
+//	member   one task's line: stands by, claims a term when first
+//	term     one tenure as primary: keeps a dump going, reports, yields
+//	dump     one connection: finds the archive's end, proves that the source
+//	         continues it, then reads, compresses and stores
+//
+// What to do next is decided by pure functions (decide.go, judge.go); the loops
+// around them observe, decide and act.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"sync"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/internal/coord"
+	"binkeeper/zkpaths"
+
+	"github.com/rs/zerolog"
+)
+
+// Config is what a Worker needs.
+type Config struct {
+	// ServerID names this worker; no two live workers may share it.
+	ServerID string
+	// ZooKeeper is where the tasks are.
+	ZooKeeper coord.Config
+	// Tasks are the patterns (as path.Match has them) of the tasks to serve.
+	// None: every task.
+	Tasks []string
+	// OpenStore returns the store that an archive's URL names.
+	OpenStore func(url string) (archive.Store, error)
+	// Version and Listen are published in /workers.
+	Version, Listen string
+	// Logger receives changes of role and what goes wrong, each once.
+	Logger zerolog.Logger
+}
+
+// Worker serves tasks. Make one with New.
+type Worker struct {
+	cfg     Config
+	log     zerolog.Logger
+	started time.Time
+
+	compressor *archive.Compressor // of all tasks
+
+	// ended holds, by task, the end of the newest member. A later member waits for
+	// it: one process never has two terms of one task at a time.
+	ended   map[string]chan struct{}
+	members sync.WaitGroup
+
+	mu    sync.Mutex
+	ready error // why this worker can serve nothing now; nil: it can
+}
+
+// New returns a Worker that is not running yet. It does no I/O.
+func New(cfg Config) (*Worker, error) {
+	if err := zkpaths.CheckServerID(cfg.ServerID); err != nil {
+		return nil, err
+	}
+	for _, pattern := range cfg.Tasks {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return nil, fmt.Errorf("task pattern %q: %w", pattern, err)
+		}
+	}
+	return &Worker{
+		cfg:     cfg,
+		log:     cfg.Logger.With().Str("server_id", cfg.ServerID).Logger(),
+		started: time.Now(),
+
+		compressor: archive.NewCompressor(),
+		ended:      map[string]chan struct{}{},
+		ready:      errors.New("no ZooKeeper session yet"),
+	}, nil
+}
+
+// Ready returns nil while the worker holds a ZooKeeper session and is connected,
+// else the reason.
+func (w *Worker) Ready() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ready
+}
+
+func (w *Worker) setReady(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ready = err
+}
+
+// Run serves tasks until ctx ends, then hands every term over and returns nil.
+// It returns an error only when trying again cannot help: another live worker
+// has the same server id. No goroutine outlives it.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.members.Wait()
+	var sess *coord.Session
+	var own []int64 // this process's sessions, the live one last
+	for ctx.Err() == nil {
+		if sess == nil {
+			var err error
+			if sess, err = coord.Open(ctx, w.cfg.ZooKeeper); err != nil {
+				return nil // it gives up only when ctx has ended
+			}
+		}
+		own = append(own, sess.ID())
+		if err := sess.RegisterWorker(ctx, w.node(), own[:len(own)-1]); err != nil {
+			sess.Close()
+			if taken := (*coord.TakenError)(nil); errors.As(err, &taken) {
+				return err
+			}
+			if ctx.Err() == nil {
+				w.log.Warn().Err(err).Msg("session ended before the worker was registered")
+			}
+			sess = nil
+			continue
+		}
+		w.setReady(nil)
+		next := w.serve(ctx, sess)
+		w.setReady(errors.New("no ZooKeeper session"))
+		sess.Close()
+		sess = next
+	}
+	if sess != nil {
+		sess.Close()
+	}
+	return nil
+}
+
+func (w *Worker) node() zkpaths.Worker {
+	host, _ := os.Hostname()
+	return zkpaths.Worker{
+		ServerID: w.cfg.ServerID, Host: host, PID: os.Getpid(), CPUs: runtime.NumCPU(),
+		Version: w.cfg.Version, Listen: w.cfg.Listen, StartedAt: zkpaths.At(w.started),
+	}
+}
+
+func (w *Worker) instance() zkpaths.Instance {
+	n := w.node()
+	return zkpaths.Instance{ServerID: n.ServerID, Host: n.Host, PID: n.PID, Version: n.Version, StartedAt: n.StartedAt}
+}
+
+// serve keeps a member in the line of every matching task, in one session. It
+// returns when ctx has ended and the members have left in good order, or when the
+// session is over or to be replaced; then it has told the members to drop
+// everything, and the next session's wait for them.
+func (w *Worker) serve(ctx context.Context, sess *coord.Session) (next *coord.Session) {
+	f := &fleet{w: w, sess: sess, stops: map[string]context.CancelFunc{}}
+	f.alive, f.abort = context.WithCancel(context.WithoutCancel(ctx))
+	defer f.abort()
+
+	following, unfollow := context.WithCancel(ctx)
+	defer unfollow()
+	tasks := sess.FollowTasks(following)
+	replaced := w.replace(following, sess)
+	for {
+		select {
+		case <-ctx.Done():
+			f.handOver()
+			unfollow()
+			if late := <-replaced; late != nil {
+				late.Close()
+			}
+			return nil
+		case <-sess.Done():
+			w.log.Warn().Err(sess.Err()).Msg("ZooKeeper session is over")
+			unfollow()
+			return <-replaced
+		case s := <-replaced:
+			if s == nil {
+				continue // ctx or the session has ended
+			}
+			w.log.Warn().Msg("another ZooKeeper session stands; leaving the one that is cut off")
+			return s
+		case ids, ok := <-tasks:
+			if !ok {
+				tasks = nil
+				continue
+			}
+			f.follow(ctx, ids)
+		}
+	}
+}
+
+// replace tries a new session beside sess once sess has been disconnected for
+// three timeouts: an ensemble that was restored from a backup refuses the old
+// one for ever. It sends that session, or nil when ctx or sess has ended first.
+func (w *Worker) replace(ctx context.Context, sess *coord.Session) <-chan *coord.Session {
+	replaced := make(chan *coord.Session, 1)
+	w.members.Go(func() {
+		defer close(replaced)
+		for {
+			changed := sess.Changed()
+			cut := sess.Disconnected()
+			if cut > 0 {
+				w.setReady(fmt.Errorf("disconnected from ZooKeeper for %s", cut.Round(time.Second)))
+			} else {
+				w.setReady(nil)
+			}
+			var due <-chan time.Time
+			if cut > 0 {
+				due = time.After(3*sess.Timeout() - cut)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-sess.Done():
+				return
+			case <-changed:
+			case <-due:
+				if s := w.openBeside(ctx, sess); s != nil {
+					replaced <- s
+					return
+				}
+			}
+		}
+	})
+	return replaced
+}
+
+// openBeside opens a new session while sess stays cut off. It returns nil when
+// sess is connected again or over, or ctx has ended.
+func (w *Worker) openBeside(ctx context.Context, sess *coord.Session) *coord.Session {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for sess.Disconnected() > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-sess.Done():
+				cancel()
+				return
+			case <-sess.Changed():
+			}
+		}
+		cancel()
+	}()
+	s, err := coord.Open(ctx, w.cfg.ZooKeeper)
+	cancel()
+	<-watched
+	if err != nil {
+		return nil // it gives up only when ctx has ended
+	}
+	return s
+}
+
+// matches reports whether this worker is to serve the task.
+func (w *Worker) matches(task string) bool {
+	if len(w.cfg.Tasks) == 0 {
+		return true
+	}
+	for _, pattern := range w.cfg.Tasks {
+		if ok, _ := path.Match(pattern, task); ok {
+			return true
+		}
+	}
+	return false
+}
