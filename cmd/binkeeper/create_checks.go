@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/internal/cli"
+	"binkeeper/internal/gtid"
+	"binkeeper/internal/secret"
+	"binkeeper/internal/stores"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+)
+
+// checkTask finds out whether a task can work as spec says, and completes spec
+// by what it finds: a replica server id that nobody has, and the task_uid of the
+// archive, which it creates or, when it fits the source, adopts.
+func checkTask(ctx context.Context, id string, spec *zkpaths.Spec, warn func(string)) (adopted bool, err error) {
+	server, err := checkSource(ctx, spec, warn)
+	if err != nil {
+		return false, err
+	}
+	store, err := stores.Open(spec.Archive)
+	if err != nil {
+		return false, fmt.Errorf("open archive: %w", err)
+	}
+	if err := archive.Probe(ctx, store, id); err != nil {
+		return false, fmt.Errorf("check archive: %w", err)
+	}
+	owner, adopted, err := adopt(ctx, archive.New(store, id), server, spec.TaskUID)
+	if err != nil {
+		return false, fmt.Errorf("archive %s of task %s: %w", store, id, err)
+	}
+	spec.TaskUID = owner.TaskUID
+	return adopted, nil
+}
+
+// checkSource connects to the source and says which server it is.
+func checkSource(ctx context.Context, spec *zkpaths.Spec, warn func(string)) (source.Server, error) {
+	conn, err := dialSource(ctx, spec.Source, spec.PasswordRef, warn)
+	if err != nil {
+		return source.Server{}, err
+	}
+	defer conn.Close()
+	if err := conn.CheckFit(ctx); err != nil {
+		return source.Server{}, err
+	}
+	server, err := conn.Server(ctx)
+	if err != nil {
+		return source.Server{}, fmt.Errorf("ask the source who it is: %w", err)
+	}
+	if server.SyncBinlog != 1 {
+		warn(fmt.Sprintf("the source has sync_binlog=%d: after a crash its binlog may be shorter than the archive, and the task blocked", server.SyncBinlog))
+	}
+	files, err := conn.BinlogFiles(ctx)
+	if err != nil {
+		return source.Server{}, fmt.Errorf("list the source's binlog files: %w", err)
+	}
+	if err := checkStart(spec.Start, files); err != nil {
+		return source.Server{}, err
+	}
+	taken, err := conn.ReplicaIDs(ctx)
+	if err != nil {
+		return source.Server{}, fmt.Errorf("list the source's replicas: %w", err)
+	}
+	spec.ReplicaServerID = newServerID(taken)
+	return server, nil
+}
+
+// dialSource connects to the source with the password that the reference gives
+// here.
+func dialSource(ctx context.Context, url, passwordRef string, warn func(string)) (*source.Conn, error) {
+	target, err := source.ParseURL(url)
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	password, warnings, err := secret.Resolve(passwordRef)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range warnings {
+		warn(text)
+	}
+	return source.Connect(ctx, target, source.Options{Password: password})
+}
+
+// checkStart reports a start at a file that the source does not have.
+func checkStart(start string, files []source.BinlogFile) error {
+	if start == startEarliest || start == startCurrent || slices.ContainsFunc(files, func(f source.BinlogFile) bool { return f.Name == start }) {
+		return nil
+	}
+	hint := "the source has no binlog files"
+	if len(files) > 0 {
+		hint = fmt.Sprintf("the source has %s to %s", files[0].Name, files[len(files)-1].Name)
+	}
+	return cli.Fail(cli.NotFound, hint, "--start %s: the source has no such binlog file", start)
+}
+
+// adopt returns whose the archive is: who it was made for before, when its
+// newest timeline is server's, or the new task uid.
+func adopt(ctx context.Context, a *archive.Archive, server source.Server, uid string) (owner archive.Owner, adopted bool, err error) {
+	timelines, err := a.Timelines(ctx)
+	if err != nil {
+		return archive.Owner{}, false, err
+	}
+	if len(timelines) > 0 {
+		if err := fits(timelines[len(timelines)-1], server); err != nil {
+			return archive.Owner{}, false, err
+		}
+	}
+	if owner, err = a.Owner(ctx); errors.Is(err, archive.ErrNotExist) {
+		owner, err = a.CreateOwner(ctx, archive.Owner{TaskUID: uid, CreatedAt: time.Now()})
+	}
+	return owner, owner.TaskUID != uid, err
+}
+
+// fits reports why a timeline is not server's.
+func fits(t archive.Timeline, server source.Server) error {
+	was, is := identity(t.Flavor, t.ServerUUID, t.ServerUID, t.SourceServerID), identity(server.Flavor, server.UUID, server.ServerUID, server.ServerID)
+	if was == is {
+		return nil
+	}
+	return cli.Fail(cli.Conflict, "choose another task id or another --archive, or name the source that this archive is of",
+		"it holds the binlog of another server: %s, while the source is %s", was, is)
+}
+
+// identity names a server: MySQL by its server_uuid, MariaDB by its number and,
+// where it has one, its server_uid.
+func identity(flavor gtid.Flavor, uuid, uid string, number uint32) string {
+	if flavor == gtid.MySQL {
+		return fmt.Sprintf("%s %s", flavor, uuid)
+	}
+	return fmt.Sprintf("%s, server id %d %s", flavor, number, uid)
+}
+
+// newUUID returns a random UUID (RFC 9562, version 4).
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// newServerID returns a random MySQL server id that is not taken.
+func newServerID(taken []uint32) uint32 {
+	for {
+		var b [4]byte
+		rand.Read(b[:])
+		if id := binary.BigEndian.Uint32(b[:]); id != 0 && !slices.Contains(taken, id) {
+			return id
+		}
+	}
+}

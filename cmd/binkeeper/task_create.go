@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"binkeeper/archive"
+	"binkeeper/internal/cli"
+	"binkeeper/internal/coord"
+	"binkeeper/internal/secret"
+	"binkeeper/internal/stores"
+	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
+)
+
+// Where a task begins in its source's binlog, besides a file's name.
+const (
+	startEarliest = "earliest"
+	startCurrent  = "current"
+)
+
+// createFlags are those of task create.
+type createFlags struct {
+	source, passwordRef, archive, start string
+	segmentSize                         cli.Size
+	flush, checkpoint                   time.Duration
+	ifNotExists, skipChecks             bool
+}
+
+func (p *program) taskCreate() *cobra.Command {
+	f := &createFlags{segmentSize: 8 << 20}
+	cmd := &cobra.Command{
+		Use:   "create ID --source URL --password-ref REF --archive URL",
+		Short: "Create a task, after checking that it can work",
+		Long: `Create a task, after checking that it can work: the source answers, lets the user
+in and is fit; the store keeps what is written once; the password is found here.
+Workers begin with it at once.
+
+An archive that already holds this task id is adopted when it is of this source:
+so tasks come back after ZooKeeper's data is lost.
+
+` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.Conflict, cli.NoZooKeeper, cli.NoStore, cli.NoSource),
+		Example: `  binkeeper task create orders --source mysql://binkeeper@db1:3306 \
+    --password-ref file:/etc/binkeeper/orders.password --archive file:///backup/binlogs`,
+		Args: oneTask,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.create(cmd, args[0], f) },
+	}
+	f.add(cmd.Flags())
+	for _, name := range []string{"source", "password-ref", "archive"} {
+		cobra.CheckErr(cmd.MarkFlagRequired(name))
+	}
+	return cmd
+}
+
+func (f *createFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.source, "source", "", "mysql://user@host:port[?ssl-mode=…&ssl-ca=…&ssl-cert=…&ssl-key=…], without a password")
+	flags.StringVar(&f.passwordRef, "password-ref", "", "where each worker finds the password: file:PATH or env:NAME")
+	flags.StringVar(&f.archive, "archive", "", "the store, as file:///absolute/path that all workers see")
+	flags.StringVar(&f.start, "start", startEarliest, "where to begin: earliest, current, or a binlog file's name")
+	flags.Var(&f.segmentSize, "segment-size", "the size at which a segment is closed")
+	flags.DurationVar(&f.flush, "flush-interval", time.Second, "how long after its first event a segment is closed")
+	flags.DurationVar(&f.checkpoint, "checkpoint-interval", time.Second, "how often the checkpoint is written at most")
+	flags.BoolVar(&f.ifNotExists, "if-not-exists", false, "leave a task that exists as it is, and succeed")
+	flags.BoolVar(&f.skipChecks, "skip-checks", false, "contact nothing but ZooKeeper")
+}
+
+// spec is the task that the flags ask for, with an identity drawn at random, or
+// a usage error.
+func (f *createFlags) spec(now time.Time) (zkpaths.Spec, error) {
+	spec := zkpaths.Spec{
+		Source: f.source, PasswordRef: f.passwordRef, Archive: f.archive, Start: f.start,
+		SegmentSize: int64(f.segmentSize), FlushInterval: zkpaths.Duration(f.flush), CheckpointInterval: zkpaths.Duration(f.checkpoint),
+		Desired: zkpaths.Running, TaskUID: newUUID(), ReplicaUUID: newUUID(), ReplicaServerID: newServerID(nil), CreatedAt: zkpaths.At(now),
+	}
+	return spec, checkSpec(&spec)
+}
+
+// checkSpec returns a usage error for the first value that is wrong as a text.
+func checkSpec(spec *zkpaths.Spec) error {
+	if _, err := source.ParseURL(spec.Source); err != nil {
+		return cli.Usage(err)
+	}
+	if err := secret.Check(spec.PasswordRef); err != nil {
+		return cli.Usage(err)
+	}
+	if err := stores.CheckURL(spec.Archive); err != nil {
+		return cli.Usage(err)
+	}
+	if spec.Start != startEarliest && spec.Start != startCurrent && !archive.ValidFile(spec.Start) {
+		return cli.Usagef("start %q: want %s, %s or the name of a whole binlog file, such as mysql-bin.000042", spec.Start, startEarliest, startCurrent)
+	}
+	return cli.Usage(spec.Check())
+}
+
+func (p *program) create(cmd *cobra.Command, id string, f *createFlags) error {
+	spec, err := f.spec(time.Now())
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	if err := p.inZooKeeper(ctx, func(ctx context.Context, s *coord.Session) error { return mustBeNew(ctx, s, id) }); err != nil {
+		return p.created(cmd, id, f, "", err)
+	}
+	message := "created"
+	if !f.skipChecks {
+		warn := func(text string) { cli.Warn(cmd.ErrOrStderr(), programName, text) }
+		adopted, err := checkTask(ctx, id, &spec, warn)
+		if err != nil {
+			return err
+		}
+		if adopted {
+			message = "created; it goes on with the archive that was there"
+		}
+	}
+	err = p.inZooKeeper(ctx, func(ctx context.Context, s *coord.Session) error { return s.CreateTask(ctx, id, spec) })
+	return p.created(cmd, id, f, message, err)
+}
+
+// created says what has come of a task's creation.
+func (p *program) created(cmd *cobra.Command, id string, f *createFlags, message string, err error) error {
+	switch {
+	case err == nil:
+		return p.report(cmd, id, true, message)
+	case !errors.Is(err, coord.ErrTaskExists):
+		return err
+	case f.ifNotExists:
+		return p.report(cmd, id, false, "exists already, left as it is")
+	}
+	return cli.Fail(cli.Conflict, fmt.Sprintf("see binkeeper task show %s; choose another id, or change it with binkeeper task set", id), "create task %s: %w", id, err)
+}
+
+// mustBeNew returns coord.ErrTaskExists, or a conflict for a task that is being
+// removed.
+func mustBeNew(ctx context.Context, s *coord.Session, id string) error {
+	spec, _, err := s.Spec(ctx, id)
+	switch {
+	case errors.Is(err, coord.ErrNoTask):
+		return nil
+	case err == nil && spec.Desired == zkpaths.Removed:
+		return beingRemoved(id)
+	case err != nil && cli.ErrorCode(err) == cli.NoZooKeeper, ctx.Err() != nil:
+		return err
+	}
+	return coord.ErrTaskExists
+}
+
+func beingRemoved(id string) error {
+	return cli.Fail(cli.Conflict, "wait for it with binkeeper task remove "+id+" --wait", "task %s is being removed", id)
+}

@@ -1,0 +1,104 @@
+// Command worker is a member of the fleet: it archives the binlogs of the tasks in
+// whose line it is first, and stands by for the others.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"syscall"
+	"time"
+
+	"binkeeper/internal/cli"
+	"binkeeper/internal/coord"
+	"binkeeper/internal/stores"
+	"binkeeper/worker"
+	"binkeeper/zkpaths"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(cli.Run("worker", command())) }
+
+func command() *cobra.Command {
+	var (
+		serverID, listen string
+		patterns         []string
+		timeout          = cli.Timeout(coord.DefaultTimeout)
+	)
+	cmd := &cobra.Command{
+		Use:   "worker --server-id ID",
+		Short: "Archive MySQL binary logs, or stand by for the worker that does",
+		Args:  cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&serverID, "server-id", "", "name of this worker, unique among the live ones (required)")
+	flags.Var(&timeout, "session-timeout", "ZooKeeper session `timeout` to ask for: how soon a standby takes over from a dead primary")
+	flags.StringArrayVar(&patterns, "tasks", nil, "serve the tasks that match this `pattern` only, such as 'orders-*' (may be repeated)")
+	flags.StringVar(&listen, "listen", "127.0.0.1:9108", "`address` for health checks; '' for none, port 0 for any")
+	ensemble := cli.ZooKeeperFlag(flags)
+	format := cli.LogFormatFlag(flags)
+
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := zkpaths.CheckServerID(serverID); err != nil {
+			return cli.Usagef("--server-id: %w", err)
+		}
+		for _, pattern := range patterns {
+			if _, err := path.Match(pattern, ""); err != nil {
+				return cli.Usagef("--tasks %q: %w", pattern, err)
+			}
+		}
+		listener, address, err := openListener(listen)
+		if err != nil {
+			return err
+		}
+		logger := cli.NewLogger(*format, os.Stderr)
+		w, err := worker.New(worker.Config{
+			ServerID:  serverID,
+			ZooKeeper: coord.Config{Servers: ensemble.Servers, Root: ensemble.Root, Timeout: time.Duration(timeout), Logger: logger},
+			Tasks:     patterns, OpenStore: stores.Open,
+			Version: cli.Version(), Listen: address, Logger: logger,
+		})
+		if err != nil {
+			return err
+		}
+		logger.Info().Str("server_id", serverID).Str("zookeeper", ensemble.String()).Str("listen", address).Str("version", cli.Version()).Msg("worker starts")
+		return serve(cmd.Context(), w, listener)
+	}
+	return cmd
+}
+
+// openListener listens at address, "" for nowhere, and returns where that is.
+func openListener(address string) (net.Listener, string, error) {
+	if address == "" {
+		return nil, "", nil
+	}
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, "", cli.Fail(cli.Failed, "name another one, as in --listen 127.0.0.1:0, or '' for none", "--listen %s: the port is taken", address)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("--listen %s: %w", address, err)
+	}
+	return l, l.Addr().String(), nil
+}
+
+// serve runs the worker, and its HTTP server for as long.
+func serve(ctx context.Context, w *worker.Worker, l net.Listener) error {
+	if l == nil {
+		return w.Run(ctx)
+	}
+	server := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	err := w.Run(ctx)
+	server.Close()
+	if serveErr := <-ended; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serve HTTP: %w", serveErr))
+	}
+	return err
+}

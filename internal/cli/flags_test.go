@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+func TestSize(t *testing.T) {
+	tests := []struct {
+		in     string
+		want   Size
+		text   string
+		refuse bool
+	}{
+		{in: "8MiB", want: 8 << 20, text: "8MiB"},
+		{in: "64KiB", want: 64 << 10, text: "64KiB"},
+		{in: "1024KiB", want: 1 << 20, text: "1MiB"},
+		{in: "1GiB", want: 1 << 30, text: "1GiB"},
+		{in: "8MB", want: 8e6, text: "8000000"},
+		{in: "64kB", want: 64e3, text: "64000"},
+		{in: "64KB", want: 64e3, text: "64000"},
+		{in: "2GB", want: 2e9, text: "1953125KiB"},
+		{in: "65536", want: 65536, text: "64KiB"},
+		{in: "100B", want: 100, text: "100"},
+		{in: "8 MiB", want: 8 << 20, text: "8MiB"},
+		{in: "0", want: 0, text: "0"},
+		{in: "9223372036854775807", want: 1<<63 - 1, text: "9223372036854775807"},
+		{in: "", refuse: true},
+		{in: "MiB", refuse: true},
+		{in: "-1MiB", refuse: true},
+		{in: "1.5MiB", refuse: true},
+		{in: "8mib", refuse: true},
+		{in: "8TiB", refuse: true},
+		{in: "9223372036854775808", refuse: true},
+		{in: "9999999999GiB", refuse: true},
+	}
+	for _, tt := range tests {
+		var got Size
+		err := got.Set(tt.in)
+		if tt.refuse {
+			if err == nil {
+				t.Errorf("Set(%q) = %d, want an error", tt.in, got)
+			}
+			continue
+		}
+		if err != nil || got != tt.want || got.String() != tt.text {
+			t.Errorf("Set(%q) = %d %q, %v; want %d %q", tt.in, got, got.String(), err, tt.want, tt.text)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	for in, want := range map[string]time.Duration{"10s": 10 * time.Second, "1m30s": 90 * time.Second, "1ms": time.Millisecond} {
+		var got Timeout
+		if err := got.Set(in); err != nil || time.Duration(got) != want {
+			t.Errorf("Set(%q) = %s, %v; want %s", in, got.String(), err, want)
+		}
+	}
+	for _, in := range []string{"", "10", "0s", "-1s", "soon"} {
+		var got Timeout
+		if err := got.Set(in); err == nil {
+			t.Errorf("Set(%q) = %s, want an error", in, got.String())
+		}
+	}
+}
+
+func TestZooKeeperFlag(t *testing.T) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	z := ZooKeeperFlag(flags)
+	if want := []string{"127.0.0.1:2181"}; !reflect.DeepEqual(z.Servers, want) || z.Root != "" {
+		t.Errorf("default %v %q, want %v and no root", z.Servers, z.Root, want)
+	}
+	if err := flags.Parse([]string{"--zookeeper", "a:1,b:2/root/x"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a:1", "b:2"}; !reflect.DeepEqual(z.Servers, want) || z.Root != "/root/x" {
+		t.Errorf("got %v %q, want %v /root/x", z.Servers, z.Root, want)
+	}
+	for _, bad := range []string{"", "a", "a:0", "a:1,,b:2", "a:1/x//y", ":2181"} {
+		if err := z.Set(bad); err == nil {
+			t.Errorf("Set(%q) was accepted", bad)
+		}
+	}
+}
