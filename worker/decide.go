@@ -6,20 +6,30 @@ import (
 	"binkeeper/zkpaths"
 )
 
-const (
-	// unreachableBound is how long a primary may be without its source or its
-	// store before it yields to a standby that may reach them.
-	unreachableBound = 30 * time.Second
+// bounds are the times that a primary goes by. Tests shorten them.
+type bounds struct {
+	// unreachable is how long a primary may be without its source or its store
+	// before it yields to a standby that may reach them.
+	unreachable time.Duration
 	// blockedLook is how often a blocked primary looks again.
-	blockedLook = 30 * time.Second
-	// wedgeBound is how long no byte may move in any stage, while there are some
-	// to move, before the watchdog gives the term up.
-	wedgeBound = 60 * time.Second
-	// statusInterval is how often a primary writes its status without a change.
-	statusInterval = 10 * time.Second
-	// addressInterval is how often a primary asks its source's address who answers.
-	addressInterval = time.Minute
-)
+	blockedLook time.Duration
+	// wedge is how long no byte may move in any stage, while there are some to
+	// move, before the watchdog gives the term up.
+	wedge time.Duration
+	// report is how often a primary writes its status without a change.
+	report time.Duration
+	// address is how often a primary asks its source's address who answers.
+	address time.Duration
+}
+
+// defaultBounds are those of design.md, section 4, and of the contract.
+var defaultBounds = bounds{
+	unreachable: 30 * time.Second,
+	blockedLook: 30 * time.Second,
+	wedge:       time.Minute,
+	report:      10 * time.Second,
+	address:     time.Minute,
+}
 
 // A place is what a member knows when it is to decide what to do in the line.
 type place struct {

@@ -44,7 +44,7 @@ func TestDecideInLine(t *testing.T) {
 }
 
 func TestDecideInTerm(t *testing.T) {
-	dumping := tenure{InLine: true, Desired: zkpaths.Running, Connected: true, Dumping: true, YieldAfter: unreachableBound}
+	dumping := tenure{InLine: true, Desired: zkpaths.Running, Connected: true, Dumping: true, YieldAfter: defaultBounds.unreachable}
 	with := func(change func(*tenure)) tenure {
 		v := dumping
 		change(&v)
@@ -72,8 +72,8 @@ func TestDecideInTerm(t *testing.T) {
 		{"no dump", with(func(v *tenure) { v.Dumping, v.RetryDue = false, true }), beginDump},
 		{"no dump, not due", with(func(v *tenure) { v.Dumping = false }), carryOn},
 		{"no dump, disconnected", with(func(v *tenure) { v.Dumping, v.RetryDue, v.Connected = false, true, false }), carryOn},
-		{"away for long, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, unreachableBound, true }), yield},
-		{"away for long, alone", with(func(v *tenure) { v.Dumping, v.Away, v.RetryDue = false, unreachableBound, true }), beginDump},
+		{"away for long, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, defaultBounds.unreachable, true }), yield},
+		{"away for long, alone", with(func(v *tenure) { v.Dumping, v.Away, v.RetryDue = false, defaultBounds.unreachable, true }), beginDump},
 		{"away for a moment, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, time.Second, true }), carryOn},
 	}
 	for _, tt := range tests {
@@ -138,17 +138,17 @@ func TestWatchdog(t *testing.T) {
 		want  bool
 	}{
 		{"first look", []look{{0, true, 0}}, false},
-		{"stuck for a short while", []look{{7, true, 0}, {7, true, wedgeBound - 1}}, false},
-		{"stuck for the bound", []look{{7, true, 0}, {7, true, wedgeBound}}, true},
-		{"nothing to do", []look{{7, false, 0}, {7, false, 10 * wedgeBound}}, false},
-		{"slow but moving", []look{{7, true, 0}, {8, true, wedgeBound}, {9, true, 2 * wedgeBound}}, false},
-		{"idle, then stuck: counted from the work's coming", []look{{7, false, 0}, {7, false, wedgeBound}, {7, true, wedgeBound + 1}}, false},
+		{"stuck for a short while", []look{{7, true, 0}, {7, true, defaultBounds.wedge - 1}}, false},
+		{"stuck for the bound", []look{{7, true, 0}, {7, true, defaultBounds.wedge}}, true},
+		{"nothing to do", []look{{7, false, 0}, {7, false, 10 * defaultBounds.wedge}}, false},
+		{"slow but moving", []look{{7, true, 0}, {8, true, defaultBounds.wedge}, {9, true, 2 * defaultBounds.wedge}}, false},
+		{"idle, then stuck: counted from the work's coming", []look{{7, false, 0}, {7, false, defaultBounds.wedge}, {7, true, defaultBounds.wedge + 1}}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var w watchdog
 			for _, l := range tt.looks {
-				w.look(l.moved, l.waiting, start.Add(l.at))
+				w.look(l.moved, l.waiting, start.Add(l.at), defaultBounds.wedge)
 			}
 			if w.wedged != tt.want {
 				t.Errorf("wedged = %v, want %v", w.wedged, tt.want)

@@ -99,6 +99,7 @@ func (d *dump) run() error {
 		return err
 	}
 	d.log.Info().Str("file", end.File).Int64("position", end.Offset).Int64("timeline", end.Timeline).Msg("archiving")
+	d.progress.reached(end.File, end.Offset, time.Time{})
 	d.progress.opened()
 	close(d.opened)
 	return newPipeline(d, arch, end, stream, c).run()
@@ -270,7 +271,7 @@ func readHead(s stream, c *cutter) error {
 // watchAddress asks the source's address, on a side connection, who answers and
 // how far its binlog has come. Another server ends the dump.
 func (d *dump) watchAddress(ctx context.Context) error {
-	tick := time.NewTicker(addressInterval)
+	tick := time.NewTicker(d.t.m.w.bounds.address)
 	defer tick.Stop()
 	var said string
 	for {

@@ -37,7 +37,7 @@ type member struct {
 
 func newMember(w *Worker, sess *coord.Session, task string) *member {
 	return &member{
-		w: w, sess: sess, task: task, yieldAfter: unreachableBound,
+		w: w, sess: sess, task: task, yieldAfter: w.bounds.unreachable,
 		log: w.log.With().Str("task", task).Logger(),
 	}
 }
@@ -243,7 +243,7 @@ func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err
 		m.failures++
 		delay := retryDelay(m.failures)
 		if isBlocked(err) {
-			delay = blockedLook
+			delay = m.w.bounds.blockedLook
 		}
 		retry = time.After(delay)
 	} else {

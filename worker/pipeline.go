@@ -70,16 +70,6 @@ func newPipeline(d *dump, arch *archive.Archive, end archive.End, s stream, c *c
 func (p *pipeline) run() error {
 	g, ctx := errgroup.WithContext(p.d.working)
 	defer context.AfterFunc(ctx, p.d.stop)()
-	looking, endLook := context.WithCancel(ctx)
-	defer endLook()
-	var readErr error
-	g.Go(func() error {
-		defer endLook()
-		defer close(p.order)
-		defer close(p.work)
-		readErr = p.read(ctx)
-		return nil // the other stages finish what was read
-	})
 	for range min(compressors, runtime.GOMAXPROCS(0)) {
 		g.Go(func() error { p.compress(); return nil })
 	}
@@ -88,9 +78,15 @@ func (p *pipeline) run() error {
 		return p.store(ctx)
 	})
 	g.Go(func() error { return p.checkpoint(ctx) })
+	looking, endLook := context.WithCancel(ctx)
 	g.Go(func() error { return p.d.watchAddress(looking) })
+
+	readErr := p.read(ctx)
+	endLook()
+	close(p.work)
+	close(p.order)
 	if err := g.Wait(); err != nil {
-		return err
+		return err // a later stage's, which may be what ended the stream
 	}
 	if p.d.reading.Err() != nil {
 		return nil

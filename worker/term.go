@@ -42,7 +42,7 @@ func newTerm(m *member, t *coord.Term, status zkpaths.Status) *term {
 // worker after a yield, and why the term ended.
 func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause error) {
 	defer t.drop()
-	report := time.NewTicker(statusInterval)
+	report := time.NewTicker(t.m.w.bounds.report)
 	defer report.Stop()
 	for alive.Err() == nil {
 		changed := t.m.sess.Changed()
@@ -52,7 +52,9 @@ func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause err
 		if done {
 			return next, err
 		}
-		t.await(stop, alive, changed, report.C)
+		if action != endDump {
+			t.await(stop, alive, changed, report.C)
+		}
 	}
 	return nil, t.m.sess.Err()
 }
@@ -98,7 +100,7 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 	case endTerm:
 		return nil, true, coord.ErrFenced
 	case resign:
-		t.log.Error().Dur("for", wedgeBound).Msg("no byte moves although there are some to move; leaving the line")
+		t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
 		return nil, true, t.bounded(ctx, t.t.Resign)
 	case handOver:
 		t.endDump()
@@ -212,7 +214,7 @@ func (t *term) await(stop, alive context.Context, changed <-chan struct{}, repor
 
 // opened takes note that the dump is open: the source and the store are there.
 func (t *term) opened(ctx context.Context) {
-	t.away, t.failures, t.m.yieldAfter = time.Time{}, 0, unreachableBound
+	t.away, t.failures, t.m.yieldAfter = time.Time{}, 0, t.m.w.bounds.unreachable
 	t.write(ctx, t.say(zkpaths.StateRunning, "", "", ""))
 }
 
@@ -237,7 +239,7 @@ func (t *term) ended(err error) {
 		t.retryAt = time.Now().Add(retryDelay(1))
 		return
 	case endedBlocked:
-		t.retryAt = time.Now().Add(blockedLook)
+		t.retryAt = time.Now().Add(t.m.w.bounds.blockedLook)
 		t.away, t.failures = time.Time{}, 0
 		t.trouble(zkpaths.StateBlocked, trouble)
 		return
@@ -262,7 +264,7 @@ func (t *term) trouble(state string, e ending) {
 // report writes the status as the dump stands, and asks the watchdog.
 func (t *term) report(ctx context.Context) {
 	if t.dump != nil {
-		t.watchdog.look(t.dump.progress.moved(), t.dump.progress.waiting(), time.Now())
+		t.watchdog.look(t.dump.progress.moved(), t.dump.progress.waiting(), time.Now(), t.m.w.bounds.wedge)
 	} else {
 		t.watchdog = watchdog{}
 	}

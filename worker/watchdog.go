@@ -12,10 +12,11 @@ type watchdog struct {
 }
 
 // look is told how much has moved so far, and whether there is something to move.
-func (w *watchdog) look(moved int64, waiting bool, now time.Time) {
+// What does not move for bound is wedged.
+func (w *watchdog) look(moved int64, waiting bool, now time.Time, bound time.Duration) {
 	if w.since.IsZero() || moved != w.moved || !waiting {
 		*w = watchdog{moved: moved, since: now}
 		return
 	}
-	w.wedged = now.Sub(w.since) >= wedgeBound
+	w.wedged = now.Sub(w.since) >= bound
 }

@@ -61,6 +61,7 @@ type Worker struct {
 	started time.Time
 
 	compressor *archive.Compressor // of all tasks
+	bounds     bounds
 
 	// ended holds, by task, the end of the newest member. A later member waits for
 	// it: one process never has two terms of one task at a time.
@@ -87,6 +88,7 @@ func New(cfg Config) (*Worker, error) {
 		started: time.Now(),
 
 		compressor: archive.NewCompressor(),
+		bounds:     defaultBounds,
 		ended:      map[string]chan struct{}{},
 		ready:      errors.New("no ZooKeeper session yet"),
 	}, nil

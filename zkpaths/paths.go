@@ -114,7 +114,8 @@ func ParseWorker(name string) (serverID string, ok bool) {
 // its servers and the root ("" when there is none).
 func ParseConnect(s string) (servers []string, root string, err error) {
 	hosts, below, _ := strings.Cut(s, "/")
-	if below = strings.TrimSuffix(below, "/"); below != "" {
+	if below != "" {
+		below = strings.TrimSuffix(below, "/")
 		root = "/" + below
 		for part := range strings.SplitSeq(below, "/") {
 			if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, unicode.IsControl) {

@@ -1,0 +1,298 @@
+//go:build integration
+
+package worker_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/archive/dirstore"
+	"binkeeper/internal/coord"
+	"binkeeper/internal/servers"
+	"binkeeper/internal/servers/servertest"
+	"binkeeper/zkpaths"
+)
+
+// change is what a command of the operator does to the spec.
+func (f *fleet) change(id string, change func(*zkpaths.Spec)) {
+	f.t.Helper()
+	_, err := f.sess.UpdateSpec(f.t.Context(), id, func(s *zkpaths.Spec) error { change(s); return nil })
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// accept answers the block that the task is in.
+func (f *fleet) accept(id, answer string) {
+	f.t.Helper()
+	v, err := f.sess.Look(f.t.Context(), id)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.change(id, func(s *zkpaths.Spec) {
+		s.Accept = &zkpaths.Accept{Answer: answer, Timeline: v.LastCommit.Timeline, File: v.LastCommit.File, Position: v.LastCommit.Position, At: zkpaths.At(time.Now())}
+	})
+}
+
+// awaitBlocked waits until the task is blocked for reason, with a hint.
+func (f *fleet) awaitBlocked(id, reason string) {
+	f.t.Helper()
+	v := f.await(id, "blocked: "+reason, 20*time.Second, func(v coord.TaskView) bool { return v.Status.State == zkpaths.StateBlocked })
+	if v.Status.Reason != reason || v.Status.Hint == "" || v.Status.Detail == "" {
+		f.t.Fatalf("blocked for %q (%q, hint %q), want %q", v.Status.Reason, v.Status.Detail, v.Status.Hint, reason)
+	}
+	if len(v.Line) == 0 {
+		f.t.Error("a blocked primary has left the line")
+	}
+}
+
+func (f *fleet) timelines(id string) []archive.Timeline {
+	f.t.Helper()
+	store, err := dirstore.Open(f.dir)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	timelines, err := archive.New(store, id).Timelines(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return timelines
+}
+
+func primary(serverID string) func(coord.TaskView) bool {
+	return func(v coord.TaskView) bool { return running(v) && v.Status.ServerID == serverID }
+}
+
+func TestPauseResumeSwitchoverSetRemove(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	f.start("1")
+	f.await("orders", "the first as primary", 20*time.Second, primary("1"))
+	f.start("2")
+	f.write(20)
+	v := f.await("orders", "a standby", 5*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
+
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Paused })
+	paused := f.await("orders", "paused", time.Second, func(v coord.TaskView) bool { return v.Status.State == zkpaths.StatePaused })
+	if len(paused.Line) != 2 {
+		t.Errorf("instances left the line in a pause: %v", paused.Line)
+	}
+	before := paused.LastCommit
+	f.write(20)
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Running })
+	resumed := f.await("orders", "running again", time.Second, running)
+	if resumed.LastCommit.Term != before.Term {
+		t.Errorf("term %d after a pause in term %d", resumed.LastCommit.Term, before.Term)
+	}
+
+	standby := v.Line[1]
+	f.change("orders", func(s *zkpaths.Spec) { s.SwitchoverTo = standby.Name })
+	switched := f.await("orders", "the second as primary", time.Second, primary("2"))
+	if len(switched.Line) != 2 || switched.Line[1].ServerID != "1" {
+		t.Errorf("after the switchover the line is %v, want the first worker at its end", switched.Line)
+	}
+
+	f.change("orders", func(s *zkpaths.Spec) { s.FlushInterval = zkpaths.Duration(50 * time.Millisecond) })
+	f.write(20)
+	f.await("orders", "still the second", 2*time.Second, primary("2"))
+	f.compare("orders")
+
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Removed })
+	deadline := time.Now().Add(2 * time.Second)
+	for {
+		ids, err := f.sess.Tasks(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(ids) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the removed task's nodes are still there")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+
+	f.createTask("orders") // with the same task_uid: as `task create` takes an archive over
+	f.await("orders", "archiving again", 5*time.Second, running)
+	f.write(20)
+	f.compare("orders")
+	if n := len(f.timelines("orders")); n != 1 {
+		t.Errorf("%d timelines, want 1", n)
+	}
+}
+
+func TestPurgedIsBlockedUntilAccepted(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	stop := f.start("1")
+	f.write(10)
+	f.compare("orders")
+	stop()
+	for range 3 {
+		f.write(10)
+		if err := f.src.Exec(t.Context(), "FLUSH BINARY LOGS"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := f.src.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.src.Exec(t.Context(), "PURGE BINARY LOGS TO '"+filepath.Base(files[len(files)-1])+"'"); err != nil {
+		t.Fatal(err)
+	}
+	f.start("1")
+	f.awaitBlocked("orders", zkpaths.BlockedPurged)
+	asked := time.Now()
+	f.accept("orders", zkpaths.AcceptNewTimeline)
+	f.await("orders", "another look after the wrong answer", 5*time.Second, func(v coord.TaskView) bool { return v.Status.UpdatedAt.After(asked) })
+	f.awaitBlocked("orders", zkpaths.BlockedPurged)
+	f.accept("orders", zkpaths.AcceptGap)
+	f.await("orders", "running", 5*time.Second, running)
+	f.write(10)
+	f.compare("orders")
+	timelines := f.timelines("orders")
+	last := timelines[len(timelines)-1]
+	if len(timelines) != 2 || last.Reason != archive.ReasonGap || last.Gap == nil || last.Gap.GTIDMissing == "" {
+		t.Errorf("timelines %+v, gap %+v", timelines, last.Gap)
+	}
+}
+
+func TestPurgedJustBehindTheArchiveIsNoGap(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	stop := f.start("1")
+	f.write(10)
+	f.await("orders", "running", 20*time.Second, running)
+	// End the file while nobody archives the next one: the archive ends exactly
+	// with a file that is then purged.
+	if err := f.src.Exec(t.Context(), "FLUSH BINARY LOGS"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := f.src.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := filepath.Base(files[len(files)-1])
+	f.await("orders", "the file's end", 10*time.Second, func(v coord.TaskView) bool { return v.LastCommit.File == live })
+	stop()
+	f.removeSegments("orders", live)
+	if err := f.src.Exec(t.Context(), "PURGE BINARY LOGS TO '"+live+"'"); err != nil {
+		t.Fatal(err)
+	}
+	f.accept("orders", zkpaths.AcceptArchive)
+	f.start("1")
+	f.await("orders", "running", 10*time.Second, running)
+	f.write(10)
+	f.compare("orders")
+	if n := len(f.timelines("orders")); n != 1 {
+		t.Errorf("%d timelines, want 1: nothing is missing", n)
+	}
+}
+
+// removeSegments makes the archive end before file, as if its primary had died
+// there.
+func (f *fleet) removeSegments(id, file string) {
+	f.t.Helper()
+	if err := os.RemoveAll(filepath.Join(f.dir, id, "00000001", file)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func TestResetIsDiverged(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	f.start("1")
+	f.write(30)
+	f.compare("orders")
+	if err := f.src.Exec(t.Context(), "RESET BINARY LOGS AND GTIDS"); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitBlocked("orders", zkpaths.BlockedDiverged)
+	f.accept("orders", zkpaths.AcceptNewTimeline)
+	f.await("orders", "running", 5*time.Second, running)
+	f.write(10)
+	f.compare("orders")
+	timelines := f.timelines("orders")
+	if len(timelines) != 2 || timelines[1].Reason != archive.ReasonDiverged || timelines[1].Previous == nil {
+		t.Errorf("timelines %+v", timelines)
+	}
+}
+
+func TestAnotherServerIsBlocked(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	f.start("1")
+	f.write(10)
+	f.compare("orders")
+	other := servertest.StartSource(t, servers.MySQL)
+	f.change("orders", func(s *zkpaths.Spec) { s.Source = other.URL() })
+	f.awaitBlocked("orders", zkpaths.BlockedOtherSource)
+	f.src = other
+	f.accept("orders", zkpaths.AcceptNewTimeline)
+	f.await("orders", "running", 5*time.Second, running)
+	f.write(10)
+	f.compare("orders")
+	if timelines := f.timelines("orders"); len(timelines) != 2 || timelines[1].Reason != archive.ReasonOtherSource {
+		t.Errorf("timelines %+v", timelines)
+	}
+}
+
+func TestAnotherTasksArchiveIsBlocked(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	store, err := dirstore.Open(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := archive.New(store, "orders").CreateOwner(t.Context(), archive.Owner{TaskUID: "somebody else's", CreatedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	f.createTask("orders")
+	f.start("1")
+	f.awaitBlocked("orders", zkpaths.BlockedOtherTask)
+}
+
+func TestArchiveBehindIsBlocked(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	stop := f.start("1")
+	f.write(10)
+	f.compare("orders")
+	stop()
+	whole := f.dir + ".whole"
+	if err := os.Rename(filepath.Join(f.dir, "orders"), whole); err != nil {
+		t.Fatal(err)
+	}
+	f.start("1")
+	f.awaitBlocked("orders", zkpaths.BlockedArchiveBehind)
+	if entries, err := os.ReadDir(f.dir); err != nil || len(entries) != 0 {
+		t.Errorf("something was written to the wrong folder: %v, %v", entries, err)
+	}
+	if err := os.Rename(whole, filepath.Join(f.dir, "orders")); err != nil {
+		t.Fatal(err)
+	}
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Paused })
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Running })
+	f.await("orders", "running", 5*time.Second, running)
+	f.compare("orders")
+}
+
+// A task that cannot be served leaves the others alone.
+func TestFailingTaskDoesNotDisturbOthers(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	f.createTask("broken")
+	f.change("broken", func(s *zkpaths.Spec) { s.Source = "mysql://binkeeper@127.0.0.1:1" })
+	f.start("1")
+	v := f.await("broken", "a reason", 10*time.Second, func(v coord.TaskView) bool { return v.Status.Reason != "" })
+	if v.Status.State != zkpaths.StateStarting || v.Status.Detail == "" {
+		t.Errorf("status %+v, want starting with a reason", v.Status)
+	}
+	f.await("orders", "running", 20*time.Second, running)
+	f.write(10)
+	f.compare("orders")
+}
