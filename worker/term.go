@@ -25,6 +25,7 @@ type term struct {
 	status   zkpaths.Status // as last written
 	unsaid   bool           // status is newer than what ZooKeeper has
 
+	dumps    int64     // begun in this term
 	failures int       // attempts that failed in a row
 	retryAt  time.Time // when the next attempt is due
 	away     time.Time // since when the source or the store cannot be reached; zero: reached
@@ -121,6 +122,7 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 			t.write(ctx, t.say(zkpaths.StateStarting, "", "", ""))
 		}
 		t.dump = startDump(ctx, t)
+		t.dumps++
 	}
 	if t.unsaid {
 		t.write(ctx, t.status)
@@ -274,6 +276,7 @@ func (t *term) report(ctx context.Context) {
 // say returns the status with the dump's figures as they are now.
 func (t *term) say(state, reason, detail, hint string) zkpaths.Status {
 	s := t.status.Say(state, t.m.inst.Place(), t.t.Number(), time.Now(), reason, detail, hint)
+	s.Reconnects = max(0, t.dumps-1)
 	if t.dump != nil {
 		t.dump.progress.describe(&s)
 	}

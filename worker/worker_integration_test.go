@@ -60,12 +60,20 @@ func (f *fleet) createTask(id string) {
 // start runs a worker until the test ends or stop is called, which waits.
 func (f *fleet) start(serverID string) (stop func()) {
 	f.t.Helper()
+	return f.startWith(serverID, stores.Open)
+}
+
+func (f *fleet) startWith(serverID string, open func(string) (archive.Store, error), options ...func(*worker.Worker)) (stop func()) {
+	f.t.Helper()
 	log := zerolog.New(zerolog.NewTestWriter(f.t)).With().Timestamp().Logger().Level(zerolog.InfoLevel)
 	cfg := f.cfg
 	cfg.Logger = log
-	w, err := worker.New(worker.Config{ServerID: serverID, ZooKeeper: cfg, OpenStore: stores.Open, Logger: log})
+	w, err := worker.New(worker.Config{ServerID: serverID, ZooKeeper: cfg, OpenStore: open, Logger: log})
 	if err != nil {
 		f.t.Fatal(err)
+	}
+	for _, option := range options {
+		option(w)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -45,6 +45,7 @@ type Status struct {
 	Position    int64        `json:"position"`
 	DurableTime Time         `json:"durable_time"` // all that the source had written by then is archived
 	Transitions []Transition `json:"transitions"`  // the last 16, oldest first
+	Reconnects  int64        `json:"reconnects"`   // dumps begun in this term after its first
 	// Changes counts all transitions since the task was created, so that a
 	// reader sees how many Transitions no longer holds.
 	Changes int64 `json:"changes"`
