@@ -44,7 +44,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// An operator runs the executable, with an environment of its own.
+// An operator runs the program, with an environment of its own.
 type operator struct {
 	t   *testing.T
 	env []string
@@ -54,7 +54,7 @@ func newOperator(t *testing.T, env ...string) *operator {
 	return &operator{t, append([]string{"PATH=" + os.Getenv("PATH")}, env...)}
 }
 
-// run runs the executable and wants an exit code. Neither stream may show the
+// run runs the program and wants an exit code. Neither stream may show the
 // password.
 func (o *operator) run(want int, args ...string) (stdout, stderr string) {
 	o.t.Helper()
@@ -93,7 +93,7 @@ func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// json runs the executable with -o json and reads what it prints into v.
+// json runs the program with -o json and reads what it prints into v.
 func (o *operator) json(v any, args ...string) {
 	o.t.Helper()
 	stdout, _ := o.run(cli.OK, append(args, "-o", "json")...)
@@ -109,7 +109,7 @@ func (o *operator) show(id string) (detail taskDetail) {
 	return detail
 }
 
-// start runs the executable in the background; the function that it returns waits for
+// start runs the program in the background; the function that it returns waits for
 // its exit code.
 func (o *operator) start(args ...string) (process *os.Process, wait func() int) {
 	o.t.Helper()

@@ -26,22 +26,30 @@ type program struct {
 // inZooKeeper calls do with a session. All of it, the connection included, is
 // given up after --timeout: ZooKeeper is unreachable then.
 func (p *program) inZooKeeper(ctx context.Context, do func(context.Context, *coord.Session) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.timeout))
+	bounded, cancel := context.WithTimeout(ctx, time.Duration(p.timeout))
 	defer cancel()
-	s, err := coord.Open(ctx, coord.Config{Servers: p.zookeeper.Servers, Root: p.zookeeper.Root, Logger: zerolog.Nop()})
-	if err != nil {
-		return p.unreachable(err)
+	err := p.inSession(bounded, do)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // interrupted: what broke because of it is no news
 	}
-	defer s.Close()
-	if err := do(ctx, s); err != nil {
-		return p.unreachable(err)
-	}
-	return nil
+	return p.explain(err)
 }
 
-// unreachable says of an error from within a session that ZooKeeper is away,
-// where that is the trouble.
-func (p *program) unreachable(err error) error {
+func (p *program) inSession(ctx context.Context, do func(context.Context, *coord.Session) error) error {
+	s, err := coord.Open(ctx, coord.Config{Servers: p.zookeeper.Servers, Root: p.zookeeper.Root, Logger: zerolog.Nop()})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return do(ctx, s)
+}
+
+// explain says of an error from a session that ZooKeeper is away, where that is
+// the trouble, and where to look for tasks that there are.
+func (p *program) explain(err error) error {
+	if errors.Is(err, coord.ErrNoTask) {
+		return cli.Fail(cli.NotFound, "binkeeper task list shows the tasks that there are", "%w", err)
+	}
 	away := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, coord.ErrDisconnected)
 	if own := (*cli.ExitError)(nil); !away || errors.As(err, &own) || errors.Is(err, coord.ErrUnreachable) {
 		return err

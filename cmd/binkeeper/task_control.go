@@ -188,7 +188,7 @@ func (p *program) remove(cmd *cobra.Command, id string, wait bool) error {
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("remove task %s: %w", id, err)
+			return err
 		}
 		return s.RemoveTask(ctx, id)
 	})

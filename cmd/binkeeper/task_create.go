@@ -131,7 +131,7 @@ func (p *program) created(cmd *cobra.Command, id string, f *createFlags, message
 	case f.ifNotExists:
 		return p.report(cmd, id, false, "exists already, left as it is")
 	}
-	return cli.Fail(cli.Conflict, fmt.Sprintf("see binkeeper task show %s; choose another id, or change it with binkeeper task set", id), "create task %s: %w", id, err)
+	return cli.Fail(cli.Conflict, fmt.Sprintf("see binkeeper task show %s; choose another id, or change it with binkeeper task set", id), "task %s exists already", id)
 }
 
 // mustBeNew returns coord.ErrTaskExists, or a conflict for a task that is being

@@ -84,7 +84,7 @@ it and who stands by, how far it is.
 				return err
 			})
 			if err != nil {
-				return fmt.Errorf("show task %s: %w", args[0], err)
+				return err
 			}
 			detail := newTaskDetail(args[0], view)
 			return p.print(cmd, detail, detail.rows)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,9 +86,6 @@ func (p *program) updateSpec(ctx context.Context, id string, change func(*zkpath
 			}
 			return change(spec)
 		})
-		if err != nil {
-			return fmt.Errorf("change task %s: %w", id, err)
-		}
-		return nil
+		return err
 	})
 }

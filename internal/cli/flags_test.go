@@ -85,3 +85,18 @@ func TestZooKeeperFlag(t *testing.T) {
 		}
 	}
 }
+
+func FuzzSize(f *testing.F) {
+	for _, s := range []string{"8MiB", "0", "64kB", "1B", "9999999999GiB", "-1", " 7 KiB"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, again Size
+		if got.Set(s) != nil {
+			return
+		}
+		if err := again.Set(got.String()); err != nil || again != got || got < 0 {
+			t.Errorf("Set(%q) = %d, whose text %q is %d, %v", s, got, got.String(), again, err)
+		}
+	})
+}
