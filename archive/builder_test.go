@@ -33,6 +33,7 @@ func content(name string, start, end int64) []byte {
 	seed := uint64(len(name)) + uint64(name[len(name)-1])<<8
 	for i := start; i < end; i++ {
 		x := (uint64(i) + seed<<32) * 0x9e3779b97f4a7c15
+		x = (x ^ x>>29) * 0xbf58476d1ce4e5b9
 		b = append(b, byte(x>>56))
 	}
 	return b

@@ -23,7 +23,12 @@ type End struct {
 	Term     int64     // the highest that was met on the way
 }
 
-func (e End) String() string { return fmt.Sprintf("timeline %d, %s:%d", e.Timeline, e.File, e.Offset) }
+func (e End) String() string {
+	if e.Timeline == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("timeline %d, %s:%d", e.Timeline, e.File, e.Offset)
+}
 
 // beginning is the end of a timeline without segments.
 func (tl Timeline) beginning() End {

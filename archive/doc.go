@@ -66,6 +66,6 @@
 // An object may be missing because it is not written yet, or because it was lost.
 // It was lost if anything stands behind it: a segment is published after the one
 // before it is durable. So a reader looks at what stands behind, then for the
-// object again, and only then says that there is a hole. Every object is looked
-// for in one place (chain.read).
+// object again, and only then says that there is a hole. The next object of a
+// chain is looked for in one place, chain.read.
 package archive

@@ -27,7 +27,7 @@ type BehindError struct {
 }
 
 func (e *BehindError) Error() string {
-	return fmt.Sprintf("the archive ends at %s, before the checkpoint at timeline %d, %s:%d",
+	return fmt.Sprintf("the archive ends with %s, before the checkpoint at timeline %d, %s:%d",
 		e.End, e.Checkpoint.Timeline, e.Checkpoint.File, e.Checkpoint.Position)
 }
 

@@ -198,6 +198,7 @@ const hashDigits = 16
 // Hash returns the xxHash64 (seed 0) of b as 16 hex digits.
 func Hash(b []byte) string { return FormatHash(xxhash.Sum64(b)) }
 
+// FormatHash returns an xxHash64 sum as 16 hex digits.
 func FormatHash(sum uint64) string { return fmt.Sprintf("%016x", sum) }
 
 func validHash(s string) bool {

@@ -18,11 +18,11 @@ const (
 )
 
 // timelines returns the timelines that are meant by which, oldest first. It
-// returns ErrNoTimeline when there is none.
+// returns ErrNoTimeline when there is none, and *MismatchError.
 func (a *Archive) timelines(ctx context.Context, which int64) ([]Timeline, error) {
 	all, err := a.Timelines(ctx)
 	if err != nil {
-		return nil, err
+		return nil, asMismatch(err, 0)
 	}
 	if len(all) > 0 && which == All {
 		return all, nil

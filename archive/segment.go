@@ -33,5 +33,8 @@ func NewCompressor() *Compressor {
 // Compress appends the frames of raw to dst and returns it. Without raw bytes
 // there are none.
 func (c *Compressor) Compress(dst, raw []byte) []byte {
+	if len(raw) == 0 {
+		return dst
+	}
 	return c.enc.EncodeAll(raw, dst)
 }

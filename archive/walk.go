@@ -79,7 +79,9 @@ func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, 
 	if m.Task != a.task || m.Timeline != tl.Timeline || m.File != hint.File || m.Start != hint.SegmentStart || m.End != hint.Position {
 		return beginning, nil
 	}
-	end, err := beginning.advance(m)
+	before := beginning
+	before.File = hint.File
+	end, err := before.advance(m)
 	if err != nil {
 		return beginning, nil
 	}

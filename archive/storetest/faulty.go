@@ -73,7 +73,7 @@ func (f *Faulty) FailOpen(nth int, err error) {
 	f.plan(call{opens, nth}, &fault{err: f.storeError("open", err)})
 }
 
-// FailRead makes reading from the nth Open fail at once.
+// FailRead makes reading from the nth Open that succeeds fail at once.
 func (f *Faulty) FailRead(nth int, err error) {
 	f.plan(call{reads, nth}, &fault{err: f.storeError("read", err)})
 }
@@ -158,15 +158,17 @@ func (f *Faulty) Create(ctx context.Context, name string, parts ...[]byte) error
 
 // Open implements archive.Store.
 func (f *Faulty) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	read := f.strike(reads)
 	if planned := f.strike(opens); planned != nil {
 		return nil, planned.err
 	}
 	r, err := f.Store.Open(ctx, name, offset, length)
-	if err == nil && read != nil {
-		return failingReader{r, read.err}, nil
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	if planned := f.strike(reads); planned != nil {
+		return failingReader{r, planned.err}, nil
+	}
+	return r, nil
 }
 
 type failingReader struct {
