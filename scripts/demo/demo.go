@@ -95,7 +95,7 @@ func (d *demo) startTask(ctx context.Context) error {
 			return err
 		}
 	}
-	d.story.tell("workers 1 and 2 run, with a session timeout of %s", sessionTimeout)
+	d.story.tell("workers 1 and 2 run, with a session timeout of %s", localstack.SessionTimeout)
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (d *demo) loseThePrimary(ctx context.Context, load *load) error {
 	if err != nil {
 		return err
 	}
-	d.story.tell("worker %s took over %s after the kill, in term %d (design: at most the session timeout, a tick of 0.5 s and 1 s)",
+	d.story.tell("worker %s took over %s after the kill, in term %d (the design allows the session timeout, a tick and 1 s: 5.5 s)",
 		lost.to, round(lost.took), lost.term)
 	if err := d.list(ctx); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (d *demo) handOver(ctx context.Context, load *load) error {
 	if code := d.workers[handed.from].ExitCode(); code != 0 {
 		return fmt.Errorf("worker %s ended with exit code %d after SIGTERM, want 0", handed.from, code)
 	}
-	d.story.tell("worker %s took over %s after the signal, in term %d (design: under 0.5 s)", handed.to, round(handed.took), handed.term)
+	d.story.tell("worker %s took over %s after the signal, in term %d (the design allows 0.5 s)", handed.to, round(handed.took), handed.term)
 	d.story.tell("worker %s is started again, and stands by", handed.from)
 	if err := d.startWorker(ctx, handed.from); err != nil {
 		return err

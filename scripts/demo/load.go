@@ -28,7 +28,7 @@ type load struct {
 func startLoad(ctx context.Context, source *servers.Source) (*load, error) {
 	err := source.Exec(ctx,
 		"CREATE DATABASE shop",
-		"CREATE TABLE shop.orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, client INT NOT NULL, note LONGBLOB NOT NULL, paid BOOL NOT NULL DEFAULT FALSE)")
+		"CREATE TABLE shop.orders (client INT, number INT, line INT, note LONGBLOB NOT NULL, paid BOOL NOT NULL DEFAULT FALSE, PRIMARY KEY (client, number, line))")
 	if err != nil {
 		return nil, err
 	}
@@ -68,23 +68,23 @@ func (l *load) write(ctx context.Context, db *sql.DB, client int, stopped <-chan
 	}
 }
 
-// order is one transaction: some orders, and the payment of an earlier one. Now and then one is large.
+// order is one transaction: an order of some lines, and the payment of the one before. Now and then one is large.
 func order(ctx context.Context, conn *sql.Conn, client, n int) error {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	for range 1 + rand.IntN(4) {
+	for line := range 1 + rand.IntN(4) {
 		size := 100 + rand.IntN(2000)
 		if n%500 == 499 {
 			size = 1 << 20
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO shop.orders (client, note) VALUES (?, ?)", client, note(size)); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO shop.orders (client, number, line, note) VALUES (?, ?, ?, ?)", client, n, line, note(size)); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE shop.orders SET paid = TRUE WHERE client = ? AND NOT paid ORDER BY id DESC LIMIT 1", client); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE shop.orders SET paid = TRUE WHERE client = ? AND number = ?", client, n-1); err != nil {
 		return err
 	}
 	return tx.Commit()

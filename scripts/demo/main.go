@@ -16,14 +16,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"binkeeper/internal/servers"
 	"binkeeper/scripts/internal/localstack"
 )
-
-// sessionTimeout is the workers': how long ZooKeeper waits for one that says nothing.
-const sessionTimeout = 4 * time.Second
 
 func main() { os.Exit(run()) }
 
@@ -75,7 +71,7 @@ func perform(ctx context.Context, programs string, kind servers.Kind, chosen boo
 		return err
 	}
 	d := &demo{
-		stack:   localstack.Stack{Dir: dir, Programs: programs, Kind: kind, SessionTimeout: sessionTimeout},
+		stack:   localstack.Stack{Dir: dir, Programs: programs, Kind: kind},
 		story:   story,
 		workers: map[string]*servers.Program{},
 	}

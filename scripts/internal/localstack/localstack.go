@@ -19,15 +19,18 @@ import (
 	"binkeeper/internal/servers"
 )
 
+// SessionTimeout is the workers': how long ZooKeeper waits for one that says nothing. It is shorter than their
+// default, for an audience's sake.
+const SessionTimeout = 4 * time.Second
+
 // Stack says where everything is. Its zero ports have to be drawn before the first start, by [Stack.DrawPorts].
 type Stack struct {
-	Dir            string        // absolute
-	Programs       string        // the folder of the built programs, absolute
-	Kind           servers.Kind  // of the source
-	SourcePort     int           // on 127.0.0.1
-	ZooKeeperPort  int           // on 127.0.0.1
-	SessionTimeout time.Duration // of the workers
-	Detach         bool          // whether what is started outlives this process
+	Dir           string       // absolute
+	Programs      string       // the folder of the built programs, absolute
+	Kind          servers.Kind // of the source
+	SourcePort    int          // on 127.0.0.1
+	ZooKeeperPort int          // on 127.0.0.1
+	Detach        bool         // whether what is started outlives this process
 }
 
 // DrawPorts sets the ports to free ones.
@@ -87,7 +90,7 @@ func (s *Stack) StartWorker(ctx context.Context, serverID string) (*servers.Prog
 			filepath.Join(s.Programs, "worker"),
 			"--server-id", serverID,
 			"--zookeeper", s.ZooKeeperAddr(),
-			"--session-timeout", s.SessionTimeout.String(),
+			"--session-timeout", SessionTimeout.String(),
 			"--listen", loopback(port),
 			"--log-format", "json",
 		},

@@ -1,0 +1,66 @@
+# Binkeeper's targets; `make help` lists them. The servers that tests, demo and stack need are installed by
+# scripts/install, which needs root on Debian or Ubuntu unless everything is there.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+FUZZTIME ?= 30s
+
+# A checkout that belongs to somebody else, as in many a CI, must not fail the build: git's word comes by VERSION.
+BUILD       := -buildvcs=false -trimpath -ldflags "-X binkeeper/internal/cli.version=$(VERSION)"
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo up down status test unit integration lint fuzz cover clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the programs: bin/worker, bin/monitor, bin/binkeeper
+	go build $(BUILD) -o bin/ ./cmd/...
+
+demo: build ## kill a primary under load, and compare the backup byte for byte; SOURCE=mysql|mariadb|mariadb-11.8
+	@go build $(BUILD) -o bin/scripts/ ./scripts/demo
+	@bin/scripts/demo --programs bin --source '$(SOURCE)'
+
+up: build ## start a source, ZooKeeper and two workers in .stack, and leave them running; SOURCE as for demo
+	@go build $(BUILD) -o bin/scripts/ ./scripts/stack
+	@bin/scripts/stack up --programs bin --source '$(SOURCE)'
+
+down: ## stop what `make up` started; PURGE=1 removes its data too
+	@go build $(BUILD) -o bin/scripts/ ./scripts/stack
+	@bin/scripts/stack down $(if $(PURGE),--purge)
+
+status: ## show what `make up` started, its tasks and workers
+	@go build $(BUILD) -o bin/ ./cmd/binkeeper
+	@go build $(BUILD) -o bin/scripts/ ./scripts/stack
+	@bin/scripts/stack status --programs bin
+
+test: ## install what is missing, then run all tests
+	scripts/install
+	$(MAKE) unit
+	$(MAKE) integration
+
+unit: ## run the tests that need no servers
+	go test -race ./...
+
+# Each test package starts servers of its own; two at a time keep two cores busy without starving a session.
+integration: ## run all tests, on real servers
+	go test -race -tags integration -timeout 12m -p 2 ./...
+
+lint: ## check the format, vet, staticcheck, and who imports whom
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go vet -tags integration ./...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags integration ./...
+	go run ./scripts/lint
+
+fuzz: ## run every fuzz test for FUZZTIME, 30s each unless told
+	scripts/fuzz $(FUZZTIME)
+
+cover: ## show the coverage of all tests
+	@mkdir -p bin
+	go test -tags integration -timeout 12m -p 2 -coverprofile bin/cover.out -coverpkg ./... ./...
+	go tool cover -func bin/cover.out | tail -n 1
+
+clean: ## remove what was built
+	rm -rf bin
