@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -74,11 +75,9 @@ func (s *Session) enroll(ctx context.Context, task, serverID string, data []byte
 
 // created turns the path of a new instance into its place.
 func (s *Session) created(task, path string) (*zkpaths.Place, error) {
-	prefix := s.cfg.Root + zkpaths.Line(task) + "/"
-	if len(path) > len(prefix) && path[:len(prefix)] == prefix {
-		if place, ok := zkpaths.ParsePlace(path[len(prefix):]); ok {
-			return &place, nil
-		}
+	name := strings.TrimPrefix(path, s.cfg.Root+zkpaths.Line(task)+"/")
+	if place, ok := zkpaths.ParsePlace(name); ok {
+		return &place, nil
 	}
 	return nil, fmt.Errorf("ZooKeeper made an instance of task %s at %s", task, path)
 }

@@ -39,6 +39,9 @@ func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) 
 	if err != nil {
 		return err
 	}
+	if err := s.prepare(ctx); err != nil {
+		return fmt.Errorf("create task %s: %w", id, err)
+	}
 	ops := []any{s.createOp(zkpaths.Task(id), data, zk.FlagPersistent)}
 	for _, leaf := range leaves(id, time.Now()) {
 		ops = append(ops, s.createOp(leaf.path, leaf.data, zk.FlagPersistent))

@@ -18,6 +18,9 @@ const (
 	// its length (20), and since 3.4 whether it is read-only (1).
 	minWelcome = 36
 	maxWelcome = 64
+	// minPatience is how long a server may take to answer, however short the
+	// session's timeout: the ensemble has to agree on a session first.
+	minPatience = time.Second
 	// lookupTimeout bounds one round of host name lookups.
 	lookupTimeout = 3 * time.Second
 )
@@ -51,7 +54,8 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) open() error {
-	if err := w.SetReadDeadline(time.Now().Add(w.session.Timeout() / 3)); err != nil {
+	patience := max(w.session.Timeout()/3, minPatience)
+	if err := w.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return fmt.Errorf("set the welcome's deadline: %w", err)
 	}
 	welcome, id, timeout, err := readWelcome(w.Conn)

@@ -27,6 +27,9 @@ func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []in
 	if err != nil {
 		return err
 	}
+	if err := s.prepare(ctx); err != nil {
+		return fmt.Errorf("register worker %s: %w", path, err)
+	}
 	patience := time.After(s.Timeout() + twoTicks)
 	for late := false; ; {
 		_, err := s.multi(ctx, s.createOp(path, data, zk.FlagEphemeral))

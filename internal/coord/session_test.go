@@ -1,0 +1,406 @@
+//go:build integration
+
+package coord
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"binkeeper/internal/servers"
+	"binkeeper/internal/servers/servertest"
+	"binkeeper/zkpaths"
+)
+
+func TestOpenMakesTheRoot(t *testing.T) {
+	checkLeaks(t)
+	cfg := Config{Servers: []string{standalone}, Root: rootOf(t) + "/deep/er", Timeout: timeout, Logger: zerolog.Nop()}
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	createTask(t, s, "orders")
+	plain, err := Open(t.Context(), Config{Servers: []string{standalone}, Timeout: timeout, Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if _, err := plain.get(t.Context(), cfg.Root+"/tasks/orders/lastCommit"); err != nil {
+		t.Errorf("lastCommit is not below the root: %v", err)
+	}
+	if s.ID() == 0 || s.ID() == plain.ID() || s.Timeout() != timeout || s.Disconnected() != 0 || s.Err() != nil {
+		t.Errorf("session %#x, timeout %s, disconnected %s, %v", s.ID(), s.Timeout(), s.Disconnected(), s.Err())
+	}
+}
+
+func TestTimeoutIsNegotiated(t *testing.T) {
+	checkLeaks(t)
+	s, err := Open(t.Context(), Config{Servers: []string{standalone}, Root: rootOf(t), Timeout: time.Hour, Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got, want := s.Timeout(), 20*tick; got != want {
+		t.Errorf("timeout %s, want the server's maximum %s", got, want)
+	}
+}
+
+// listen serves every connection to a port of its own.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serve(conn)
+			_, _ = io.Copy(io.Discard, conn)
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		listener.Close()
+		<-ended
+	})
+	return listener.Addr().String()
+}
+
+func TestOpenGivesUpWithItsContext(t *testing.T) {
+	port, err := servers.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, addr string
+		cause      error
+	}{
+		{"silent", listen(t, func(net.Conn) {}), nil},
+		{"another protocol", listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1\r\n") }), errNotZooKeeper},
+		{"half a welcome", listen(t, func(c net.Conn) { _, _ = c.Write(welcomePacket(1, time.Second)[:10]) }), nil},
+		{"nobody", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil},
+		{"no such host", "no-such-host.invalid:2181", nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			checkLeaks(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := Open(ctx, Config{Servers: []string{test.addr}, Timeout: timeout, Logger: zerolog.Nop()})
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("took %s", took)
+			}
+			var unreachable *UnreachableError
+			if !errors.Is(err, ErrUnreachable) || !errors.As(err, &unreachable) || unreachable.Hint() == "" {
+				t.Errorf("got %v, want an UnreachableError", err)
+			}
+			if !errors.Is(err, test.cause) && test.cause != nil || errors.Is(err, ErrClosed) {
+				t.Errorf("got %v, want the cause %v", err, test.cause)
+			}
+			t.Log(time.Since(began), err)
+		})
+	}
+}
+
+func TestOpenWaitsForTheServer(t *testing.T) {
+	checkLeaks(t)
+	p := newProxy(t, standalone)
+	p.refuse()
+	time.AfterFunc(500*time.Millisecond, p.allow)
+	s := open(t, p.addr())
+	if s.ID() == 0 {
+		t.Error("no session")
+	}
+}
+
+func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
+	checkLeaks(t)
+	p := newProxy(t, standalone)
+	s := open(t, p.addr())
+	createTask(t, s, "orders")
+	term := mustClaim(t, join(t, s, "orders", "1"))
+	changed := s.Changed()
+	p.refuse()
+	<-changed
+	if s.Disconnected() == 0 {
+		t.Fatal("connected after a cut")
+	}
+	writes := map[string]func() error{
+		"commit":     func() error { return term.Commit(t.Context(), at(1)) },
+		"barrier":    func() error { return term.Barrier(t.Context()) },
+		"status":     func() error { return term.SetStatus(t.Context(), zkpaths.Status{}) },
+		"hand over":  func() error { return term.HandOver(t.Context(), zkpaths.Status{}) },
+		"resign":     func() error { return term.Resign(t.Context()) },
+		"leave":      func() error { return term.Instance().Leave(t.Context()) },
+		"own status": func() error { return term.Instance().SetStatus(t.Context(), zkpaths.Status{}) },
+		"yield": func() error {
+			_, err := term.Yield(t.Context(), zkpaths.Status{}, zkpaths.Instance{ServerID: "1"})
+			return err
+		},
+		"join": func() error {
+			_, err := s.Join(t.Context(), "orders", zkpaths.Instance{ServerID: "1"})
+			return err
+		},
+		"claim": func() error {
+			_, err := term.Instance().Claim(t.Context(), at(0), 1, zkpaths.Status{})
+			return err
+		},
+	}
+	for name, write := range writes {
+		began := time.Now()
+		if err := write(); !errors.Is(err, ErrDisconnected) {
+			t.Errorf("%s: %v, want ErrDisconnected", name, err)
+		}
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+	changed = s.Changed()
+	p.allow()
+	<-changed
+	if err := term.Commit(t.Context(), at(1)); err != nil {
+		t.Errorf("commit after the reconnect: %v", err)
+	}
+}
+
+func TestExpiryEndsTheSession(t *testing.T) {
+	checkLeaks(t)
+	p := newProxy(t, standalone)
+	s, other := open(t, p.addr()), open(t, standalone)
+	createTask(t, s, "orders")
+	join(t, s, "orders", "1")
+	line := s.FollowLine(t.Context(), "orders")
+	next(t, line, time.Second)
+	p.refuse()
+	eventually(t, timeout+2*tick+time.Second, "the instance is gone", func() bool { return len(look(t, other, "orders").Line) == 0 })
+	if s.Err() != nil {
+		t.Fatalf("over while cut off: %v", s.Err())
+	}
+	p.allow()
+	select {
+	case <-s.Done():
+	case <-time.After(timeout + tick):
+		t.Fatal("not over in time after the reconnect")
+	}
+	if !errors.Is(s.Err(), ErrExpired) {
+		t.Errorf("over because of %v, want ErrExpired", s.Err())
+	}
+	if _, ok := <-line; ok {
+		t.Error("the follower outlives the session")
+	}
+	if _, err := s.Join(t.Context(), "orders", zkpaths.Instance{ServerID: "1"}); !errors.Is(err, ErrExpired) {
+		t.Errorf("join: %v, want ErrExpired", err)
+	}
+}
+
+// A server that forgets sessions and hands out new ones without a word.
+func TestAnotherSessionEndsTheSession(t *testing.T) {
+	checkLeaks(t)
+	p := newProxy(t, standalone)
+	s := open(t, p.addr())
+	p.set(func(f packet) verb {
+		if f.reply && f.op == opOpen {
+			f.body[15] ^= 0x55
+			p.struck.Add(1)
+		}
+		return pass
+	})
+	p.cutAll()
+	select {
+	case <-s.Done():
+	case <-time.After(timeout + time.Second):
+		t.Fatal("not over in time")
+	}
+	p.mustHaveStruck()
+	if !errors.Is(s.Err(), ErrSessionChanged) {
+		t.Errorf("over because of %v, want ErrSessionChanged", s.Err())
+	}
+}
+
+// What the client has in its queue when the session expires must never run in
+// another one: the client alone would do that, and say that all is well.
+func TestQueuedWritesDieWithTheSession(t *testing.T) {
+	checkLeaks(t)
+	p := newProxy(t, standalone)
+	s, other := open(t, p.addr()), open(t, standalone)
+	createTask(t, s, "orders")
+	join(t, s, "orders", "1")
+	p.refuse()
+	eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
+	result := make(chan error, 1)
+	go func() {
+		for { // the client refuses what it has queued at each round in vain
+			_, err := s.conn.Set(s.cfg.Root+"/tasks/orders/lastCommit", []byte("rogue"), -1)
+			if err == nil || s.Err() != nil {
+				result <- err
+				return
+			}
+		}
+	}()
+	eventually(t, timeout+2*tick+time.Second, "the instance is gone", func() bool { return len(look(t, other, "orders").Line) == 0 })
+	p.allow()
+	<-s.Done()
+	if err := <-result; err == nil {
+		t.Error("a write of an expired session went well")
+	}
+	s.Close()
+	if view := look(t, other, "orders"); view.LastCommitErr != nil || view.LastCommitVersion != 0 {
+		t.Errorf("lastCommit has version %d, %v", view.LastCommitVersion, view.LastCommitErr)
+	}
+}
+
+func TestSilentServerIsLeft(t *testing.T) {
+	faults := map[string]func(*proxy){
+		"frozen": (*proxy).freeze,
+		// It answers pings, and nothing else.
+		"wedged": func(p *proxy) {
+			p.set(func(f packet) verb {
+				if f.reply && f.op != opWatch && f.op != 11 {
+					return drop
+				}
+				return pass
+			})
+		},
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			checkLeaks(t)
+			bad, good := newProxy(t, standalone), newProxy(t, standalone)
+			good.refuse()
+			s := open(t, bad.addr(), good.addr())
+			id := s.ID()
+			good.allow()
+			changed := s.Changed()
+			began := time.Now()
+			fault(bad)
+			select {
+			case <-changed:
+			case <-time.After(timeout + timeout/3 + 500*time.Millisecond):
+				t.Fatal("not noticed")
+			}
+			noticed := time.Since(began)
+			eventually(t, 4*time.Second, "on the other server", func() bool { return s.Disconnected() == 0 || s.Err() != nil })
+			bad.mustHaveStruck()
+			t.Logf("noticed after %s, over or connected after %s: %v", noticed, time.Since(began), s.Err())
+			if name == "wedged" && (s.Err() != nil || s.ID() != id) {
+				t.Errorf("session %#x, %v, want %#x kept: its pings have arrived", s.ID(), s.Err(), id)
+			}
+		})
+	}
+}
+
+func TestSilentServerIsPassedOver(t *testing.T) {
+	checkLeaks(t)
+	silent := newProxy(t, standalone)
+	silent.freeze()
+	for range 4 { // the order of servers is random
+		began := time.Now()
+		s := open(t, silent.addr(), standalone)
+		if took := time.Since(began); took > timeout {
+			t.Errorf("took %s", took)
+		}
+		s.Close()
+	}
+}
+
+func TestCloseIsQuick(t *testing.T) {
+	for _, fault := range []string{"none", "refused", "frozen"} {
+		t.Run(fault, func(t *testing.T) {
+			checkLeaks(t)
+			p := newProxy(t, standalone)
+			s, other := open(t, p.addr()), open(t, standalone)
+			createTask(t, s, "orders")
+			join(t, s, "orders", "1")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s.FollowTasks(ctx)
+			bound := 2500 * time.Millisecond
+			switch fault {
+			case "none":
+				bound = 200 * time.Millisecond
+			case "refused":
+				p.refuse()
+				eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
+			case "frozen":
+				p.freeze()
+				go func() { _, _ = s.Tasks(ctx) }() // waits for its reply
+			}
+			began := time.Now()
+			s.Close()
+			if took := time.Since(began); took > bound {
+				t.Errorf("took %s, want %s at most", took, bound)
+			}
+			if !errors.Is(s.Err(), ErrClosed) {
+				t.Errorf("over because of %v, want ErrClosed", s.Err())
+			}
+			if fault == "none" && len(look(t, other, "orders").Line) != 0 {
+				t.Error("the instance has outlived Close")
+			}
+		})
+	}
+}
+
+func TestAFailingServerOfThree(t *testing.T) {
+	checkLeaks(t)
+	ensemble := servertest.StartZooKeeper(t, 3)
+	var current atomic.Value
+	var addrs []string
+	for _, server := range ensemble.Servers() {
+		addrs = append(addrs, server.Addr())
+	}
+	s, err := Open(t.Context(), Config{
+		Servers: addrs, Root: rootOf(t), Timeout: 6 * time.Second, Logger: zerolog.New(zerolog.NewTestWriter(t)),
+		Dial: func(network, address string, timeout time.Duration) (net.Conn, error) {
+			current.Store(address)
+			return net.DialTimeout(network, address, timeout)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	createTask(t, s, "orders")
+	term := mustClaim(t, join(t, s, "orders", "1"))
+	id, position := s.ID(), int64(0)
+	for range 3 { // one of them is the ensemble's own first
+		var killed *servers.ZooKeeperServer
+		for _, server := range ensemble.Servers() {
+			if server.Addr() == current.Load() {
+				killed = server
+			}
+		}
+		killed.Kill()
+		eventually(t, 6*time.Second, "a commit", func() bool {
+			position++
+			err := term.Commit(t.Context(), at(position))
+			if errors.Is(err, ErrFenced) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		if s.ID() != id || s.Err() != nil {
+			t.Fatalf("session %#x, %v, want %#x", s.ID(), s.Err(), id)
+		}
+		if err := killed.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := look(t, s, "orders").LastCommit; got.Position != term.Last().Position || got.Commit != term.Last().Commit {
+		t.Errorf("lastCommit %+v, want %+v", got, term.Last())
+	}
+}
