@@ -9,10 +9,10 @@ BUILD       := -buildvcs=false -trimpath -ldflags "-X binkeeper/internal/cli.ver
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up down status test unit integration lint fuzz cover clean
+.PHONY: help build demo up down status test unit integration lint rules fuzz cover compose-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the programs: bin/worker, bin/monitor, bin/binkeeper
 	go build $(BUILD) -o bin/ ./cmd/...
@@ -54,6 +54,10 @@ lint: ## check the format, vet, staticcheck, and who imports whom
 	$(STATICCHECK) -tags integration ./...
 	go run ./scripts/lint
 
+rules: ## check and test the alerting rules, the dashboard and the systemd units
+	scripts/install promtool systemd
+	go test -tags integration ./deploy
+
 fuzz: ## run every fuzz test for FUZZTIME, 30s each unless told
 	scripts/fuzz $(FUZZTIME)
 
@@ -61,6 +65,9 @@ cover: ## show the coverage of all tests
 	@mkdir -p bin
 	go test -tags integration -timeout 12m -p 2 -coverprofile bin/cover.out -coverpkg ./... ./...
 	go tool cover -func bin/cover.out | tail -n 1
+
+compose-test: ## prove docker-compose.yml: kill a primary, hand over, and compare byte for byte; needs a container engine
+	@scripts/compose
 
 clean: ## remove what was built
 	rm -rf bin

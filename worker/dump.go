@@ -42,8 +42,10 @@ func startDump(ctx context.Context, t *term) *dump {
 	}
 	d.working, d.abort = context.WithCancelCause(ctx)
 	d.reading, d.stop = context.WithCancel(d.working)
+	t.m.tally.begin(&d.progress)
 	go func() {
 		defer close(d.done)
+		defer t.m.tally.end()
 		defer d.abort(nil)
 		d.err = d.run()
 		if d.err != nil && d.reading.Err() != nil && errors.Is(d.err, context.Canceled) {
@@ -110,7 +112,7 @@ func (d *dump) run() error {
 // raises the term above every one in the archive.
 func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 	s := scene{Spec: d.spec, Last: d.t.t.Last()}
-	store, err := d.t.m.w.cfg.OpenStore(d.spec.Archive)
+	store, err := d.t.m.openStore(d.spec.Archive)
 	if err != nil {
 		return nil, s, err
 	}
@@ -127,12 +129,13 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 			return nil, s, err
 		}
 		s.Timeline = timelines[len(timelines)-1]
+		d.t.m.tally.sawTimelines(timelines)
 	}
 	next := checkpointAt(s.End)
 	if s.End.Term > d.t.t.Number() || s.End.Term == d.t.t.Number() && !d.t.walked {
 		next.Term = s.End.Term + 1
 	}
-	if err := d.t.t.Commit(ctx, next); err != nil {
+	if err := d.t.commit(ctx, next); err != nil {
 		return nil, s, err
 	}
 	d.t.walked = true
@@ -203,6 +206,7 @@ func (d *dump) connect(ctx context.Context) (*source.Conn, error) {
 	d.t.warn(warnings)
 	return source.Connect(ctx, target, source.Options{
 		Password: password, ReplicaUUID: d.spec.ReplicaUUID, ReplicaServerID: d.spec.ReplicaServerID,
+		Arrived: &d.progress.calls,
 	})
 }
 
@@ -230,6 +234,7 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 	if err := readHead(stream, c); err != nil {
 		return s.End, err
 	}
+	d.progress.received.Add(int64(len(c.buf)))
 	previous, _ := stream.Previous()
 	if course.MatchPrevious {
 		return s.End, judgePrevious(previous, s.End, s.Files)
@@ -247,6 +252,7 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 	if err := arch.CreateTimeline(d.reading, tl); err != nil {
 		return s.End, err
 	}
+	d.t.m.tally.began(tl)
 	d.log.Warn().Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
 	return arch.Walk(d.reading, nil)
 }

@@ -26,6 +26,7 @@ func (f *fleet) follow(ctx context.Context, ids []string) {
 			wanted[id] = true
 		}
 	}
+	f.w.meters.keep(wanted)
 	for id, stop := range f.stops {
 		if !wanted[id] {
 			stop()

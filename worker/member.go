@@ -20,6 +20,8 @@ type member struct {
 	task string
 	log  zerolog.Logger
 
+	tally *tally
+
 	// What is observed. specs and line are the newest seen.
 	specs     <-chan coord.SpecView
 	spec      coord.SpecView
@@ -37,7 +39,7 @@ type member struct {
 
 func newMember(w *Worker, sess *coord.Session, task string) *member {
 	return &member{
-		w: w, sess: sess, task: task, yieldAfter: w.bounds.unreachable,
+		w: w, sess: sess, task: task, tally: w.meters.of(task), yieldAfter: w.bounds.unreachable,
 		log: w.log.With().Str("task", task).Logger(),
 	}
 }
@@ -114,6 +116,7 @@ func (m *member) enter(inst *coord.Instance) {
 	m.forget()
 	ctx, cancel := context.WithCancel(context.Background())
 	m.inst, m.unfollow, m.lines = inst, cancel, m.sess.FollowLine(ctx, m.task)
+	m.tally.become(roleStandby)
 }
 
 func (m *member) forget() {
@@ -126,6 +129,7 @@ func (m *member) forget() {
 		}
 	}
 	m.inst, m.lines, m.line, m.lineKnown = nil, nil, nil, false
+	m.tally.become("")
 }
 
 // leave takes the own instance out of the line, and the task's nodes away when
@@ -153,8 +157,10 @@ func (m *member) serveTerm(stop, alive context.Context) error {
 		return fmt.Errorf("claim the task: %w", err)
 	}
 	m.failures = 0
+	m.tally.claimed(status)
 	m.log.Info().Int64("term", t.Number()).Str("instance", m.inst.Place().Name).Msg("became primary")
 	next, err := newTerm(m, t, status).run(stop, alive)
+	m.tally.become(roleStandby)
 	if next != nil {
 		m.enter(next)
 	}
@@ -178,6 +184,7 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 	base, version, err := m.checkpoint(ctx)
 	if block := (*blockedError)(nil); errors.As(err, &block) {
 		status = status.Say(zkpaths.StateBlocked, m.inst.Place(), status.Term, time.Now(), block.reason, block.Error(), hintOf(err))
+		m.tally.say(status)
 		return nil, status, errors.Join(err, m.inst.SetStatus(ctx, status))
 	}
 	if err != nil {
@@ -215,7 +222,7 @@ func (m *member) checkpoint(ctx context.Context) (base zkpaths.LastCommit, versi
 
 // rebuild makes a checkpoint of the archive's end.
 func (m *member) rebuild(ctx context.Context) (zkpaths.LastCommit, error) {
-	store, err := m.w.cfg.OpenStore(m.spec.Spec.Archive)
+	store, err := m.openStore(m.spec.Spec.Archive)
 	if err != nil {
 		return zkpaths.LastCommit{}, err
 	}
@@ -301,6 +308,7 @@ func (m *member) note(err error) {
 		m.said = ""
 		return
 	}
+	m.tally.erred(err)
 	if text := err.Error(); text != m.said && m.sess.Err() == nil {
 		m.said = text
 		m.log.Warn().Err(err).Str("hint", hintOf(err)).Msg("cannot serve the task yet; trying again")

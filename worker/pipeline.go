@@ -47,7 +47,7 @@ type pipeline struct {
 	slots chan struct{} // one for each segment in memory
 	work  chan *cut     // to be compressed, in any order
 	order chan *cut     // to be stored, in this order
-	spare chan []byte   // buffers to use again
+	spare chan []byte   // buffers to use again: a segment has two
 
 	mu     sync.Mutex
 	newest zkpaths.LastCommit // of what is stored
@@ -58,7 +58,7 @@ type pipeline struct {
 func newPipeline(d *dump, arch *archive.Archive, end archive.End, s stream, c *cutter) *pipeline {
 	return &pipeline{
 		d: d, arch: arch, end: end, stream: s, cutter: c,
-		slots: make(chan struct{}, segmentBuffers), spare: make(chan []byte, segmentBuffers),
+		slots: make(chan struct{}, segmentBuffers), spare: make(chan []byte, 2*segmentBuffers),
 		work: make(chan *cut, segmentBuffers), order: make(chan *cut, segmentBuffers),
 		news: make(chan struct{}, 1), stored: make(chan struct{}),
 	}
@@ -130,6 +130,7 @@ func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 		}
 		switch ev.Kind {
 		case source.Heartbeat:
+			p.d.progress.hear()
 			if c.empty() {
 				p.quiet()
 			}
@@ -168,7 +169,7 @@ func (p *pipeline) flush(ctx context.Context, nextFile string) error {
 	default:
 	}
 	c := p.cutter.cut(p.stream, nextFile, buf)
-	p.d.progress.took()
+	p.d.progress.took(&c.segment.Meta)
 	for _, stage := range []chan *cut{p.work, p.order} {
 		select {
 		case stage <- c:
@@ -263,6 +264,7 @@ func (p *pipeline) publish(c *cut) {
 		at = *t
 	}
 	p.d.progress.stored.Add(c.segment.Meta.End - c.segment.Meta.Start)
+	p.d.progress.segments.Add(1)
 	p.d.progress.reached(p.end.File, p.end.Offset, at)
 	p.d.progress.gave()
 	p.mu.Lock()
@@ -331,5 +333,5 @@ func (p *pipeline) commit(ctx context.Context) error {
 	p.mu.Lock()
 	next := p.newest
 	p.mu.Unlock()
-	return p.d.t.t.Commit(ctx, next)
+	return p.d.t.commit(ctx, next)
 }

@@ -5,15 +5,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"binkeeper/archive"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
 )
 
 // progress is how far a dump has come. Its stages write it, its term reads it.
 type progress struct {
-	// What moved, by stage, in bytes; calls counts what succeeded before the
-	// dump was open.
+	// What moved, by stage, in bytes; calls counts the steps that end in no event
+	// yet: of a walk, an overlap, a large event.
 	calls, received, compressed, stored atomic.Int64
+	events, segments                    atomic.Int64 // read, and stored
+
+	heard, lastEvent atomic.Int64 // ns and s since 1970, the latter by the source's clock; 0: never
 
 	mu       sync.Mutex
 	files    []source.BinlogFile // as the source listed them last
@@ -49,11 +53,20 @@ func (p *progress) sawFiles(files []source.BinlogFile) {
 	p.files = files
 }
 
-func (p *progress) took() {
+// took takes note of a segment that has been read.
+func (p *progress) took(m *archive.Meta) {
+	p.hear()
+	p.events.Add(m.Events)
+	if m.LastEventTime != nil {
+		p.lastEvent.Store(m.LastEventTime.Unix())
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight++
 }
+
+// hear takes note that the source has just sent something.
+func (p *progress) hear() { p.heard.Store(time.Now().UnixNano()) }
 
 // reached takes note of the archive's new end. at is the source's time of the last
 // event there, zero when that is not known.
@@ -70,6 +83,42 @@ func (p *progress) gave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight--
+}
+
+func (p *progress) isOpen() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open
+}
+
+// flow returns what has gone through the stages so far.
+func (p *progress) flow() flow {
+	f := flow{received: p.received.Load(), events: p.events.Load(), archived: p.stored.Load(), segments: p.segments.Load()}
+	if ns := p.heard.Load(); ns != 0 {
+		f.lastHeard = time.Unix(0, ns)
+	}
+	if s := p.lastEvent.Load(); s != 0 {
+		f.lastEvent = time.Unix(s, 0)
+	}
+	return f
+}
+
+// sourceFiles counts the source's files around the archive's end.
+func (p *progress) sourceFiles() (n sourceFiles) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.file == "" {
+		return n
+	}
+	for _, f := range p.files {
+		switch {
+		case archive.FileBefore(f.Name, p.file):
+			n.older++
+		case archive.FileBefore(p.file, f.Name):
+			n.newer++
+		}
+	}
+	return n
 }
 
 // describe writes the figures into a status.

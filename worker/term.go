@@ -101,6 +101,7 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 	case endTerm:
 		return nil, true, coord.ErrFenced
 	case resign:
+		t.m.tally.errors.add(reasonWedged)
 		t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
 		return nil, true, t.bounded(ctx, t.t.Resign)
 	case handOver:
@@ -122,7 +123,9 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 			t.write(ctx, t.say(zkpaths.StateStarting, "", "", ""))
 		}
 		t.dump = startDump(ctx, t)
-		t.dumps++
+		if t.dumps++; t.dumps > 1 {
+			t.m.tally.reconnects.Add(1)
+		}
 	}
 	if t.unsaid {
 		t.write(ctx, t.status)
@@ -157,7 +160,16 @@ func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
 func (t *term) bounded(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, t.m.sess.Timeout())
 	defer cancel()
-	return do(ctx)
+	err := do(ctx)
+	t.m.tally.wrote(err)
+	return err
+}
+
+// commit moves the checkpoint to next, and counts it.
+func (t *term) commit(ctx context.Context, next zkpaths.LastCommit) error {
+	err := t.t.Commit(ctx, next)
+	t.m.tally.committed(err)
+	return err
 }
 
 // endDump ends the dump in good order: what has been read is archived and
@@ -222,8 +234,10 @@ func (t *term) opened(ctx context.Context) {
 
 // ended takes note of how the dump ended, and of when to try again.
 func (t *term) ended(err error) {
+	t.dump.progress.describe(&t.status)
 	t.dump = nil
 	trouble := judgeEnd(err)
+	t.m.tally.ended(trouble)
 	switch trouble.kind {
 	case endedInOrder:
 		t.retryAt = time.Time{}
@@ -280,6 +294,7 @@ func (t *term) say(state, reason, detail, hint string) zkpaths.Status {
 	if t.dump != nil {
 		t.dump.progress.describe(&s)
 	}
+	t.m.tally.say(s)
 	return s
 }
 

@@ -61,6 +61,7 @@ type Worker struct {
 	started time.Time
 
 	compressor *archive.Compressor // of all tasks
+	meters     *meters
 	bounds     bounds
 
 	// ended holds, by task, the end of the newest member. A later member waits for
@@ -82,7 +83,7 @@ func New(cfg Config) (*Worker, error) {
 			return nil, fmt.Errorf("task pattern %q: %w", pattern, err)
 		}
 	}
-	return &Worker{
+	w := &Worker{
 		cfg:     cfg,
 		log:     cfg.Logger.With().Str("server_id", cfg.ServerID).Logger(),
 		started: time.Now(),
@@ -91,7 +92,9 @@ func New(cfg Config) (*Worker, error) {
 		bounds:     defaultBounds,
 		ended:      map[string]chan struct{}{},
 		ready:      errors.New("no ZooKeeper session yet"),
-	}, nil
+	}
+	w.meters = newMeters(w)
+	return w, nil
 }
 
 // Ready returns nil while the worker holds a ZooKeeper session and is connected,
@@ -136,6 +139,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		w.setReady(nil)
 		next := w.serve(ctx, sess)
+		w.meters.sessionEnded(sess.Err())
 		w.setReady(errors.New("no ZooKeeper session"))
 		sess.Close()
 		sess = next

@@ -11,22 +11,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"binkeeper/archive"
 	"binkeeper/archive/dirstore"
-	"binkeeper/internal/coord"
 )
 
 // compare closes the source's newest file, waits until all of it is archived, and compares every byte of the closed
 // files with the archive's; it verifies the archive, its segments and the history of lastCommit too.
 func (s *stage) compare() {
 	s.t.Helper()
-	if err := s.src.Exec(s.t.Context(), "FLUSH BINARY LOGS"); err != nil {
-		s.t.Fatal(err)
-	}
-	files := s.binlogFiles()
-	live := filepath.Base(files[len(files)-1])
-	s.await("the archive of "+live, func(v coord.TaskView) bool { return v.LastCommit.File == live })
+	files := s.awaitClosed()
 	arch := archive.New(s.store(), task)
 	out := filepath.Join(s.t.TempDir(), "export")
 	defer os.RemoveAll(out)
@@ -34,7 +29,7 @@ func (s *stage) compare() {
 		s.t.Fatal(err)
 	}
 	var total int
-	for _, file := range files[:len(files)-1] {
+	for _, file := range files {
 		total += s.compareFile(file, filepath.Join(out, filepath.Base(file)))
 	}
 	report, err := arch.Verify(s.t.Context())
@@ -43,8 +38,17 @@ func (s *stage) compare() {
 	}
 	terms := s.checkSegments()
 	s.checkHistory()
-	s.compared++
-	s.t.Logf("%d files and %d bytes are equal; segments of %d terms", len(files)-1, total, terms)
+	s.t.Logf("%d files and %d bytes are equal; segments of %d terms", len(files), total, terms)
+}
+
+// awaitClosed closes the source's newest file, waits until all that is closed is archived, and returns those files.
+func (s *stage) awaitClosed() []string {
+	s.t.Helper()
+	must(s.t, s.src.Exec(s.t.Context(), "FLUSH BINARY LOGS"))
+	files := s.binlogFiles()
+	live := filepath.Base(files[len(files)-1])
+	s.await("the archive of "+live, func(v view) bool { return v.LastCommit.File == live })
+	return files[:len(files)-1]
 }
 
 // compareFile returns the size of a file of the source's. A crash leaves the flag that the file is in use on the disk,
@@ -137,11 +141,21 @@ func (s *stage) checkSegments() int {
 	return len(workers)
 }
 
-// storedBytes is how large the archive's objects are.
+// storedBytes is how many bytes of binlog the archive has.
 func (s *stage) storedBytes() (total int64) {
 	s.t.Helper()
 	for _, m := range s.segments() {
 		total += m.End - m.Start
 	}
 	return total
+}
+
+// awaitArchive waits until the archive has as many bytes as wanted, without ZooKeeper.
+func (s *stage) awaitArchive(what string, wanted func(bytes int64) bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); !wanted(s.storedBytes()); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s have not come within %s", what, patience)
+		}
+	}
 }

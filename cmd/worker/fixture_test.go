@@ -33,6 +33,9 @@ const (
 	patience = time.Minute
 )
 
+// A view is all that stands in ZooKeeper of the task.
+type view = coord.TaskView
+
 // program is the worker under test, built with the race detector; plainProgram is the same without, for gigabytes.
 var program, plainProgram string
 
@@ -83,7 +86,6 @@ type stage struct {
 	workers  map[string]*servers.Program
 	program  string
 	expected map[string]int // exit codes of workers that do not end with 0
-	compared int            // how many times the archive was compared
 }
 
 // newStage starts a source with further options and creates its task. The ensemble is the one that all tests share.
@@ -173,7 +175,7 @@ func (s *stage) spawn(name, id string) *servers.Program {
 }
 
 // await waits until the task looks as wanted.
-func (s *stage) await(what string, wanted func(coord.TaskView) bool) coord.TaskView {
+func (s *stage) await(what string, wanted func(view) bool) view {
 	s.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
@@ -188,7 +190,7 @@ func (s *stage) await(what string, wanted func(coord.TaskView) bool) coord.TaskV
 	}
 }
 
-func (s *stage) look() coord.TaskView {
+func (s *stage) look() view {
 	s.t.Helper()
 	v, err := s.sess.Look(s.t.Context(), task)
 	if err != nil {
@@ -198,21 +200,21 @@ func (s *stage) look() coord.TaskView {
 }
 
 // awaitServing waits for a primary of a term above term that has its dump open and has committed.
-func (s *stage) awaitServing(term int64) coord.TaskView {
+func (s *stage) awaitServing(term int64) view {
 	s.t.Helper()
-	return s.await(fmt.Sprintf("a primary that archives in a term above %d", term), func(v coord.TaskView) bool {
+	return s.await(fmt.Sprintf("a primary that archives in a term above %d", term), func(v view) bool {
 		return claimed(v, term) && v.Status.State == zkpaths.StateRunning && v.Status.Instance == v.Line[0].Name && v.LastCommit.Commit > 0
 	})
 }
 
 // claimed reports whether the first in line has claimed a term above term.
-func claimed(v coord.TaskView, term int64) bool {
+func claimed(v view, term int64) bool {
 	return v.LastCommitErr == nil && len(v.Line) > 0 && v.LastCommit.Instance == v.Line[0].Name && v.LastCommit.Term > term
 }
 
 // strike does something to the process of the primary, which has to be alive and primary when it is hit, and returns
 // the task as it was then.
-func (s *stage) strike(do func(p *servers.Program)) coord.TaskView {
+func (s *stage) strike(do func(p *servers.Program)) view {
 	s.t.Helper()
 	v := s.look()
 	if !claimed(v, 0) {
@@ -227,7 +229,7 @@ func (s *stage) strike(do func(p *servers.Program)) coord.TaskView {
 }
 
 // killPrimary ends the primary with kill -9.
-func (s *stage) killPrimary() coord.TaskView {
+func (s *stage) killPrimary() view {
 	s.t.Helper()
 	v := s.strike((*servers.Program).Kill)
 	s.wantKilled(v.Line[0].ServerID)
@@ -351,4 +353,13 @@ func read(t *testing.T, name string) []byte {
 	return data
 }
 
-type view = coord.TaskView
+// awaitLog waits until a worker has logged a text n times in all its runs.
+func (s *stage) awaitLog(id string, n int, text string) {
+	s.t.Helper()
+	p := s.workers[id]
+	for deadline := time.Now().Add(patience); bytes.Count(read(s.t, p.Log()), []byte(text)) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("worker %s has not logged %s within %s\n%s", id, text, patience, s.logOf(id))
+		}
+	}
+}

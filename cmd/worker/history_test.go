@@ -155,13 +155,13 @@ func (r *record) change(c change, kind int32) (changed []change, checked []strin
 
 // checkHistory wants every change that a worker has made of lastCommit to be in order: terms only grow, each is of one
 // session and one instance, which that session has made and every commit has checked; commits are numbered without
-// gaps; and the position never goes back. What was written by hand is skipped, and so is the claim right after it,
-// which may know nothing of what was before.
+// gaps; and the position never goes back. What was written by hand is skipped, and so is a claim right after it that
+// knows nothing of what was before.
 func (s *stage) checkHistory() {
 	s.t.Helper()
 	changes := history(s.t, s.zk.Servers()[0].DataDir())
 	path := s.root + zkpaths.Checkpoint(task)
-	owners := map[string]int64{} // sessions, by the path of an instance
+	owners := map[string]int64{} // who made them, by path
 	sessions := map[int64]int64{}
 	var before zkpaths.LastCommit
 	var commits int
@@ -183,7 +183,7 @@ func (s *stage) checkHistory() {
 			continue
 		}
 		commits++
-		claim := byHand && now.Commit == 0
+		claim := byHand && now.Commit == 0 && now.Term <= before.Term
 		byHand = false
 		if problem := s.outOfOrder(before, now, claim); problem != "" {
 			s.t.Errorf("history: version %d: %s\nbefore: %+v\nnow:    %+v", c.version, problem, before, now)

@@ -23,7 +23,7 @@ const (
 	clients     = 3
 	clientPause = 4 * time.Millisecond
 	// everyLarge is after how many transactions of a client one is larger than several segments.
-	everyLarge = 80
+	everyLarge = 200
 )
 
 // A load is clients that write to the source until they are stopped or fail.
@@ -136,4 +136,24 @@ func transaction(ctx context.Context, conn *sql.Conn, client int, large bool) er
 func note(size int) string {
 	item := fmt.Sprintf("item %d, price %d.99; ", rand.IntN(1_000_000), rand.IntN(1000))
 	return strings.Repeat(item, 1+size/len(item))[:size]
+}
+
+// backlog writes n transactions of a megabyte.
+func backlog(t *testing.T, src *servers.Source, n int) {
+	t.Helper()
+	conn, err := src.DB().Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, statement := range []string{"CREATE DATABASE shop", "CREATE TABLE shop.backlog (note LONGBLOB NOT NULL)"} {
+		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range n {
+		if _, err := conn.ExecContext(t.Context(), "INSERT INTO shop.backlog VALUES (?)", note(1<<20)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -39,7 +39,7 @@ func command() *cobra.Command {
 	flags.StringVar(&serverID, "server-id", "", "name of this worker, unique among the live ones (required)")
 	flags.Var(&timeout, "session-timeout", "ZooKeeper session `timeout` to ask for: how soon a standby takes over from a dead primary")
 	flags.StringArrayVar(&patterns, "tasks", nil, "serve the tasks that match this `pattern` only, such as 'orders-*' (may be repeated)")
-	flags.StringVar(&listen, "listen", "127.0.0.1:9108", "`address` for health checks; '' for none, port 0 for any")
+	flags.StringVar(&listen, "listen", "127.0.0.1:9108", "`address` for health checks and metrics; '' for none, port 0 for any")
 	ensemble := cli.ZooKeeperFlag(flags)
 	format := cli.LogFormatFlag(flags)
 

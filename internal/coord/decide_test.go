@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,5 +110,22 @@ func TestReplaceKeepsTheNewest(t *testing.T) {
 	}
 	if got := <-values; got != 2 || len(values) != 0 {
 		t.Errorf("got %d and %d more, want 2 alone", got, len(values))
+	}
+}
+
+// A write that was given up may still be sent: none may follow before that is
+// out of the question. The session here has no client: a request would panic.
+func TestWritesWaitForTheOneBefore(t *testing.T) {
+	s := &Session{connected: true, life: t.Context()}
+	i := s.newInstance("orders", zkpaths.Place{Name: "server_1_0000000000"})
+	i.let = make(chan struct{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := i.write(ctx); !errors.Is(err, ErrDisconnected) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("write: %v, want ErrDisconnected by the deadline", err)
+	}
+	i.turn <- struct{}{}
+	if err := i.enter(ctx); !errors.Is(err, ErrDisconnected) {
+		t.Errorf("enter out of turn: %v, want ErrDisconnected", err)
 	}
 }

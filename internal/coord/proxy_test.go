@@ -22,9 +22,10 @@ const (
 
 // The requests that tests tell apart: ZooKeeper's opcodes.
 const (
-	opMulti = 14
-	opWatch = -1 // not a request: a watch that fires
-	opOpen  = -2 // not a request: the first packet of a connection
+	opChildren = 12
+	opMulti    = 14
+	opWatch    = -1 // not a request: a watch that fires, or the answer to a ping
+	opOpen     = -2 // not a request: the first packet of a connection
 )
 
 // A packet is one that the proxy passes on; body may be changed in place.
@@ -120,6 +121,29 @@ func once(what verb, matches func(packet) bool) func(packet) verb {
 		}
 		return pass
 	}
+}
+
+// silentFrom is a rule that loses every reply but those to pings, from the
+// packet that matches to the end of the connection.
+func silentFrom(matches func(packet) bool) func(packet) verb {
+	silent, spent := false, false
+	return func(f packet) verb { // one at a time: judge holds a lock
+		if !spent && matches(f) {
+			silent, spent = true, true
+		}
+		if f.op == opOpen {
+			silent = false
+		}
+		if silent && f.reply && !isPing(f) {
+			return drop
+		}
+		return pass
+	}
+}
+
+// isPing matches the reply to a ping, whose xid is -2.
+func isPing(f packet) bool {
+	return f.op != opOpen && int32(binary.BigEndian.Uint32(f.body)) == -2
 }
 
 // replyTo matches the reply to a request.

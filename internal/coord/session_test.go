@@ -5,9 +5,8 @@ package coord
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
-	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,115 +17,6 @@ import (
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/zkpaths"
 )
-
-func TestOpenMakesTheRoot(t *testing.T) {
-	checkLeaks(t)
-	cfg := Config{Servers: []string{standalone}, Root: rootOf(t) + "/deep/er", Timeout: timeout, Logger: zerolog.Nop()}
-	s, err := Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	createTask(t, s, "orders")
-	plain, err := Open(t.Context(), Config{Servers: []string{standalone}, Timeout: timeout, Logger: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer plain.Close()
-	if _, err := plain.get(t.Context(), cfg.Root+"/tasks/orders/lastCommit"); err != nil {
-		t.Errorf("lastCommit is not below the root: %v", err)
-	}
-	if s.ID() == 0 || s.ID() == plain.ID() || s.Timeout() != timeout || s.Disconnected() != 0 || s.Err() != nil {
-		t.Errorf("session %#x, timeout %s, disconnected %s, %v", s.ID(), s.Timeout(), s.Disconnected(), s.Err())
-	}
-}
-
-func TestTimeoutIsNegotiated(t *testing.T) {
-	checkLeaks(t)
-	s, err := Open(t.Context(), Config{Servers: []string{standalone}, Root: rootOf(t), Timeout: time.Hour, Logger: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if got, want := s.Timeout(), 20*tick; got != want {
-		t.Errorf("timeout %s, want the server's maximum %s", got, want)
-	}
-}
-
-// listen serves every connection to a port of its own.
-func listen(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serve(conn)
-			_, _ = io.Copy(io.Discard, conn)
-			conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-ended
-	})
-	return listener.Addr().String()
-}
-
-func TestOpenGivesUpWithItsContext(t *testing.T) {
-	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		name, addr string
-		cause      error
-	}{
-		{"silent", listen(t, func(net.Conn) {}), nil},
-		{"another protocol", listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1\r\n") }), errNotZooKeeper},
-		{"half a welcome", listen(t, func(c net.Conn) { _, _ = c.Write(welcomePacket(1, time.Second)[:10]) }), nil},
-		{"nobody", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil},
-		{"no such host", "no-such-host.invalid:2181", nil},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			checkLeaks(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-			defer cancel()
-			began := time.Now()
-			_, err := Open(ctx, Config{Servers: []string{test.addr}, Timeout: timeout, Logger: zerolog.Nop()})
-			if took := time.Since(began); took > 4*time.Second {
-				t.Errorf("took %s", took)
-			}
-			var unreachable *UnreachableError
-			if !errors.Is(err, ErrUnreachable) || !errors.As(err, &unreachable) || unreachable.Hint() == "" {
-				t.Errorf("got %v, want an UnreachableError", err)
-			}
-			if !errors.Is(err, test.cause) && test.cause != nil || errors.Is(err, ErrClosed) {
-				t.Errorf("got %v, want the cause %v", err, test.cause)
-			}
-			t.Log(time.Since(began), err)
-		})
-	}
-}
-
-func TestOpenWaitsForTheServer(t *testing.T) {
-	checkLeaks(t)
-	p := newProxy(t, standalone)
-	p.refuse()
-	time.AfterFunc(500*time.Millisecond, p.allow)
-	s := open(t, p.addr())
-	if s.ID() == 0 {
-		t.Error("no session")
-	}
-}
 
 func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 	checkLeaks(t)
@@ -166,7 +56,7 @@ func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 		if err := write(); !errors.Is(err, ErrDisconnected) {
 			t.Errorf("%s: %v, want ErrDisconnected", name, err)
 		}
-		if took := time.Since(began); took > 50*time.Millisecond {
+		if took := time.Since(began); took > 250*time.Millisecond {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -242,25 +132,27 @@ func TestQueuedWritesDieWithTheSession(t *testing.T) {
 	join(t, s, "orders", "1")
 	p.refuse()
 	eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
-	result := make(chan error, 1)
-	go func() {
-		for { // the client refuses what it has queued at each round in vain
+	ctx, cancel := context.WithCancel(t.Context())
+	var tries, landed int
+	var writer sync.WaitGroup
+	writer.Go(func() { // the client gives up what is queued at each round of servers in vain
+		for ctx.Err() == nil {
 			_, err := s.conn.Set(s.cfg.Root+"/tasks/orders/lastCommit", []byte("rogue"), -1)
-			if err == nil || s.Err() != nil {
-				result <- err
-				return
+			tries++
+			if err == nil {
+				landed++
 			}
 		}
-	}()
+	})
 	eventually(t, timeout+2*tick+time.Second, "the instance is gone", func() bool { return len(look(t, other, "orders").Line) == 0 })
 	p.allow()
 	<-s.Done()
-	if err := <-result; err == nil {
-		t.Error("a write of an expired session went well")
-	}
+	time.Sleep(2500 * time.Millisecond) // two rounds of servers, for the client to do its worst
+	cancel()
 	s.Close()
-	if view := look(t, other, "orders"); view.LastCommitErr != nil || view.LastCommitVersion != 0 {
-		t.Errorf("lastCommit has version %d, %v", view.LastCommitVersion, view.LastCommitErr)
+	writer.Wait()
+	if view := look(t, other, "orders"); view.LastCommitErr != nil || view.LastCommitVersion != 0 || landed != 0 || tries == 0 {
+		t.Errorf("%d of %d writes went well; lastCommit has version %d, %v", landed, tries, view.LastCommitVersion, view.LastCommitErr)
 	}
 }
 
@@ -268,14 +160,7 @@ func TestSilentServerIsLeft(t *testing.T) {
 	faults := map[string]func(*proxy){
 		"frozen": (*proxy).freeze,
 		// It answers pings, and nothing else.
-		"wedged": func(p *proxy) {
-			p.set(func(f packet) verb {
-				if f.reply && f.op != opWatch && f.op != 11 {
-					return drop
-				}
-				return pass
-			})
-		},
+		"wedged": func(p *proxy) { p.set(silentFrom(func(packet) bool { return true })) },
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -332,7 +217,7 @@ func TestCloseIsQuick(t *testing.T) {
 			bound := 2500 * time.Millisecond
 			switch fault {
 			case "none":
-				bound = 200 * time.Millisecond
+				bound = 900 * time.Millisecond
 			case "refused":
 				p.refuse()
 				eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
@@ -385,7 +270,7 @@ func TestAFailingServerOfThree(t *testing.T) {
 			}
 		}
 		killed.Kill()
-		eventually(t, 6*time.Second, "a commit", func() bool {
+		eventually(t, 15*time.Second, "a commit", func() bool {
 			position++
 			err := term.Commit(t.Context(), at(position))
 			if errors.Is(err, ErrFenced) {

@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,10 +21,12 @@ import (
 	"binkeeper/zkpaths"
 )
 
-// The shared server's tick; it allows timeouts from two of them.
+// The shared server's tick, the longest timeout that it grants, and what most
+// tests ask for.
 const (
-	tick    = 200 * time.Millisecond
-	timeout = 2 * time.Second
+	tick       = 200 * time.Millisecond
+	maxTimeout = 8 * time.Second
+	timeout    = 2 * time.Second
 )
 
 // standalone is the server of all tests that do not harm it. Each has a root of
@@ -42,7 +47,9 @@ func withServer(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	zooKeeper, err := servers.StartZooKeeper(context.Background(), servers.ZooKeeperOptions{Dir: dir, TickTime: tick})
+	zooKeeper, err := servers.StartZooKeeper(context.Background(), servers.ZooKeeperOptions{
+		Dir: dir, TickTime: tick, Properties: map[string]string{"maxSessionTimeout": strconv.Itoa(int(maxTimeout.Milliseconds()))},
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -52,9 +59,20 @@ func withServer(m *testing.M) int {
 	return m.Run()
 }
 
+// roots counts the roots that were given to tests.
+var roots atomic.Int64
+
+// rootOf gives the test's own root: the same one at each call.
 func rootOf(t *testing.T) string {
-	return "/" + strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())
+	if root, ok := rootByTest.Load(t); ok {
+		return root.(string)
+	}
+	root := fmt.Sprintf("/%s-%d", strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()), roots.Add(1))
+	rootByTest.Store(t, root)
+	return root
 }
+
+var rootByTest sync.Map
 
 // checkLeaks fails the test if anything that it starts from now on outlives it.
 func checkLeaks(t *testing.T) {

@@ -5,11 +5,8 @@ package coord
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/go-zookeeper/zk"
 
 	"binkeeper/zkpaths"
 )
@@ -72,80 +69,6 @@ func TestTerm(t *testing.T) {
 	}
 	if err := term.Resign(ctx); err != nil {
 		t.Errorf("resign after the hand-over: %v", err)
-	}
-}
-
-func TestClaimRace(t *testing.T) {
-	checkLeaks(t)
-	const instances, rounds = 8, 6
-	var racers []*Instance
-	for i := range instances {
-		s := open(t, standalone)
-		if i == 0 {
-			createTask(t, s, "orders")
-		}
-		racers = append(racers, join(t, s, "orders", string(rune('a'+i))))
-	}
-	for round := int64(1); round <= rounds; round++ {
-		last, version, err := racers[0].LastCommit(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var race sync.WaitGroup
-		terms, errs := make([]*Term, instances), make([]error, instances)
-		for i, racer := range racers {
-			race.Go(func() {
-				terms[i], errs[i] = racer.Claim(t.Context(), last, version, zkpaths.NewStatus(time.Now()))
-			})
-		}
-		race.Wait()
-		winners := 0
-		for i, err := range errs {
-			if err == nil {
-				winners++
-				if got := terms[i].Number(); got != round {
-					t.Errorf("round %d gave term %d", round, got)
-				}
-			} else if !errors.Is(err, ErrLost) {
-				t.Errorf("round %d: %v, want ErrLost", round, err)
-			}
-		}
-		if winners != 1 {
-			t.Errorf("round %d has %d winners", round, winners)
-		}
-	}
-}
-
-func TestClaimMakesWhatIsMissing(t *testing.T) {
-	checkLeaks(t)
-	s := open(t, standalone)
-	createTask(t, s, "orders")
-	i := join(t, s, "orders", "1")
-	raw(t, s).remove("/tasks/orders/lastCommit")
-	raw(t, s).remove("/tasks/orders/status")
-	_, version, err := i.LastCommit(t.Context())
-	if !errors.Is(err, ErrNoCheckpoint) || version != -1 {
-		t.Fatalf("version %d, %v, want ErrNoCheckpoint", version, err)
-	}
-	if status, err := i.Status(t.Context()); err != nil || status.State != zkpaths.StateStopped {
-		t.Errorf("a missing status reads as %+v, %v", status, err)
-	}
-	term, err := i.Claim(t.Context(), at(5), version, zkpaths.NewStatus(time.Now()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := term.Commit(t.Context(), at(6)); err != nil {
-		t.Error(err)
-	}
-	if view := look(t, s, "orders"); view.LastCommit.Position != 6 || view.StatusErr != nil {
-		t.Errorf("%+v", view)
-	}
-	if _, err := i.Claim(t.Context(), at(5), -1, zkpaths.NewStatus(time.Now())); !errors.Is(err, ErrLost) {
-		t.Errorf("claim of a missing lastCommit that is there: %v, want ErrLost", err)
-	}
-	raw(t, s).remove("/tasks/orders/status")
-	if err := term.SetStatus(t.Context(), zkpaths.NewStatus(time.Now())); err != nil {
-		t.Errorf("a missing status: %v", err)
 	}
 }
 
@@ -238,18 +161,17 @@ func insist(t *testing.T, term *Term, c zkpaths.LastCommit) {
 }
 
 func TestCommitOfUnknownOutcome(t *testing.T) {
-	faults := map[string]struct {
-		what    verb
-		matches func(packet) bool
-	}{
-		"reply lost": {cut, replyTo(opMulti)}, "request lost": {cut, requestOf(opMulti)},
-		"reply dropped": {drop, replyTo(opMulti)},
+	faults := map[string]func() func(packet) verb{
+		"reply lost":     func() func(packet) verb { return once(cut, replyTo(opMulti)) },
+		"request lost":   func() func(packet) verb { return once(cut, requestOf(opMulti)) },
+		"server silent":  func() func(packet) verb { return silentFrom(replyTo(opMulti)) },
+		"silent already": func() func(packet) verb { return silentFrom(requestOf(opMulti)) },
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			p, term, beside := primary(t)
 			before := look(t, beside, "orders").LastCommitVersion
-			p.set(once(fault.what, fault.matches))
+			p.set(fault())
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			first := term.Commit(ctx, at(1))
@@ -267,30 +189,6 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 				t.Errorf("commit %d, want 3: the first has landed", view.LastCommit.Commit)
 			}
 			t.Logf("first: %v", first)
-		})
-	}
-}
-
-func TestClaimOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{"reply lost": replyTo(opMulti), "request lost": requestOf(opMulti)} {
-		t.Run(name, func(t *testing.T) {
-			checkLeaks(t)
-			p := newProxy(t, standalone)
-			s := open(t, p.addr())
-			createTask(t, s, "orders")
-			i := join(t, s, "orders", "1")
-			p.set(once(cut, matches))
-			term, err := claim(t.Context(), i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.mustHaveStruck()
-			if view := look(t, s, "orders"); view.LastCommitVersion != 1 || view.LastCommit.Term != 1 {
-				t.Errorf("version %d, term %d, want one claim", view.LastCommitVersion, view.LastCommit.Term)
-			}
-			if err := term.Commit(t.Context(), at(1)); err != nil {
-				t.Error(err)
-			}
 		})
 	}
 }
@@ -358,103 +256,5 @@ func TestResignWhileACommitHangs(t *testing.T) {
 	<-result
 	if err := term.Barrier(t.Context()); !errors.Is(err, ErrFenced) && !errors.Is(err, ErrDisconnected) {
 		t.Errorf("barrier: %v", err)
-	}
-}
-
-func TestMarkStopped(t *testing.T) {
-	_, term, beside := primary(t)
-	standby := join(t, beside, "orders", "2")
-	line := []zkpaths.Place{term.Instance().Place(), standby.Place()}
-	if err := standby.MarkStopped(t.Context(), line); err != nil || look(t, beside, "orders").Status.State != zkpaths.StateStarting {
-		t.Errorf("the primary is in the line: %v", err)
-	}
-	raw(t, beside).remove(term.Instance().path())
-	if err := standby.MarkStopped(t.Context(), line[1:]); err != nil {
-		t.Error(err)
-	}
-	stopped := look(t, beside, "orders")
-	if stopped.Status.State != zkpaths.StateStopped || stopped.Status.Instance != term.Instance().Place().Name {
-		t.Errorf("status %+v", stopped.Status)
-	}
-	if err := standby.MarkStopped(t.Context(), line[1:]); err != nil || look(t, beside, "orders").StatusVersion != stopped.StatusVersion {
-		t.Errorf("marked twice: %v", err)
-	}
-	raw(t, beside).remove(standby.path())
-	raw(t, beside).set("/tasks/orders/status", `{"format":1,"state":"running","instance":"server_9_0000000009"}`)
-	if err := standby.MarkStopped(t.Context(), nil); !errors.Is(err, ErrFenced) {
-		t.Errorf("by an instance that is gone: %v, want ErrFenced", err)
-	}
-	raw(t, beside).remove("/tasks/orders/status")
-	if err := standby.MarkStopped(t.Context(), nil); err != nil {
-		t.Errorf("a missing status: %v", err)
-	}
-}
-
-func TestLineDeletedAndMadeAgain(t *testing.T) {
-	_, term, beside := primary(t)
-	s := term.Instance().session
-	s.relist = 200 * time.Millisecond
-	line := s.FollowLine(t.Context(), "orders")
-	if got := next(t, line, time.Second); len(got) != 1 {
-		t.Fatalf("line %v", got)
-	}
-	raw(t, beside).remove(term.Instance().path())
-	raw(t, beside).remove("/tasks/orders/instance")
-	eventually(t, time.Second, "an empty line", func() bool { return len(next(t, line, time.Second)) == 0 })
-	again := join(t, s, "orders", "1")
-	if again.Place().Seq != 0 || again.Place().Name != term.Instance().Place().Name {
-		t.Fatalf("place %+v: the sequence has not begun again", again.Place())
-	}
-	eventually(t, time.Second, "the new line", func() bool { return len(next(t, line, time.Second)) == 1 })
-	newer, err := claim(t.Context(), again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The name is the old one; the version is not.
-	if err := term.Commit(t.Context(), at(1)); !errors.Is(err, ErrFenced) {
-		t.Errorf("commit of the old term: %v, want ErrFenced", err)
-	}
-	if err := newer.Commit(t.Context(), at(1)); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestJoinOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{"reply lost": replyTo(opMulti), "request lost": requestOf(opMulti)} {
-		t.Run(name, func(t *testing.T) {
-			checkLeaks(t)
-			p := newProxy(t, standalone)
-			s := open(t, p.addr())
-			createTask(t, s, "orders")
-			p.set(once(cut, matches))
-			i := join(t, s, "orders", "1")
-			p.mustHaveStruck()
-			if line := look(t, s, "orders").Line; names(line) != i.Place().Name || line[0].Session != s.ID() {
-				t.Errorf("line %q of session %#x, want %q of %#x", names(line), line[0].Session, i.Place().Name, s.ID())
-			}
-			if again := join(t, s, "orders", "1"); again.Place() != i.Place() {
-				t.Errorf("joined twice: %+v and %+v", i.Place(), again.Place())
-			}
-		})
-	}
-}
-
-func TestJoinMakesTheLineButNotTheTask(t *testing.T) {
-	checkLeaks(t)
-	s := open(t, standalone)
-	if _, err := s.Join(t.Context(), "orders", instanceOf("1")); !errors.Is(err, ErrNoTask) {
-		t.Errorf("got %v, want ErrNoTask", err)
-	}
-	raw(t, s).create("/tasks/orders", `{"format":1}`, zk.FlagPersistent)
-	i := join(t, s, "orders", "1")
-	view := look(t, s, "orders")
-	if names(view.Line) != i.Place().Name || view.LastCommitErr != nil || view.StatusErr != nil {
-		t.Errorf("%+v", view)
-	}
-	if err := i.Leave(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := i.Leave(t.Context()); err != nil {
-		t.Errorf("left twice: %v", err)
 	}
 }

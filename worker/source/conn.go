@@ -25,6 +25,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
@@ -52,6 +53,9 @@ type Options struct {
 	// Heartbeat is the period in which an idle source says that it is there.
 	// Three of them without a byte are ErrSilent. Default 5 s.
 	Heartbeat time.Duration
+	// Arrived, if not nil, counts the bytes that have come before Next has
+	// anything to return for them: of a large event, and of an overlap.
+	Arrived *atomic.Int64
 }
 
 // Conn is a connection to a server, authenticated and idle.
@@ -136,10 +140,9 @@ const (
 	errMustChangeLogin      = 1862
 	errAccountLocked        = 3118
 	errAccountBlocked       = 4151 // MariaDB
+	errReplicaSameID        = 4052 // MariaDB, to the older of two dumps
 	errSpecificAccessDenied = 1227
 	errFatalReadingBinlog   = 1236
-	errUnknownSystemVar     = 1193
-	errNoBinaryLogging      = 1381
 )
 
 var deniedCodes = []uint16{errHostNotPrivileged, errAccessDenied, errDBAccessDenied, errAccessDeniedNoPass, errMustChangePassword, errMustChangeLogin, errAccountLocked, errAccountBlocked}

@@ -56,6 +56,9 @@ func (c *Conn) Dump(ctx context.Context, start Start) (*Stream, error) {
 	conn := &closeBelow{c.client.Conn.Conn, c}
 	s := newStream(ctx, conn, c.flavor(), start.File, start.from(), 3*c.options.Heartbeat)
 	s.release = closeOnDone(ctx, c.raw)
+	if c.options.Arrived != nil {
+		s.arrived = c.options.Arrived
+	}
 	if err := s.begin(start.Overlap); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("dump %s from %s: %w", start.File, c.target.Address(), err)
@@ -124,6 +127,9 @@ func (e *serverError) Error() string {
 // has many meanings, told apart by the words that both servers share.
 func dumpError(code uint16, message string) error {
 	err := error(&serverError{code, message})
+	if code == errReplicaSameID {
+		return fmt.Errorf("%w: %w", ErrEvicted, err)
+	}
 	if code != errFatalReadingBinlog {
 		return err
 	}
@@ -131,7 +137,8 @@ func dumpError(code uint16, message string) error {
 		"the same server_uuid/server_id": ErrEvicted,
 		"Could not find first log file":  ErrFileNotFound,
 		"could not find next log":        ErrFileNotFound,
-		"position > file size":           ErrPastEnd,
+		"position > file size":           ErrPastEnd, // MySQL
+		"from impossible position":       ErrPastEnd, // MariaDB
 	} {
 		if strings.Contains(message, words) {
 			return fmt.Errorf("%w: %w", meaning, err)

@@ -37,7 +37,8 @@ type Event struct {
 	// NextFile is the file that follows, of a rotate event and a FileEnd.
 	NextFile string
 	// Begins marks the event that opens a transaction (its GTID event, with or
-	// without a GTID), Completes the one after which none is open any more.
+	// without a GTID), Completes the one that ends a transaction. An event that
+	// does both shows that the transaction before it had ended at Start.
 	Begins, Completes bool
 }
 

@@ -60,6 +60,7 @@ func (s *Stream) verify(overlap *Overlap) error {
 			return fmt.Errorf("%w: an event of %s from %d to %d, the archived one begins at %d and ends at %d",
 				ErrDiffers, s.file, event.Start, event.End, overlap.From, overlap.To)
 		}
+		s.arrived.Add(event.End - event.Start)
 		if event.End > overlap.From {
 			_, _ = hash.Write(buf[max(0, overlap.From-event.Start):])
 		}

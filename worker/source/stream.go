@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"binkeeper/internal/gtid"
@@ -19,7 +20,8 @@ type Stream struct {
 	ctx     context.Context // Dump's: its end is the stream's
 	release func() error    // ends the watch over ctx
 	packets packetReader
-	err     error // what ended the stream
+	err     error         // what ended the stream
+	arrived *atomic.Int64 // as Options has it
 
 	flavor  gtid.Flavor
 	file    string
@@ -39,7 +41,7 @@ func newStream(ctx context.Context, conn transport, flavor gtid.Flavor, file str
 	s := &Stream{
 		ctx: ctx, release: func() error { return nil }, flavor: flavor, file: file, from: from, offset: from,
 		packets: packetReader{conn: conn, buf: make([]byte, readBufferSize), sequence: 1, patience: patience},
-		tracker: newTracker(flavor),
+		tracker: newTracker(flavor), arrived: new(atomic.Int64),
 	}
 	if from <= int64(len(magic)) {
 		s.offset = 0
@@ -183,7 +185,7 @@ type largeEvent struct {
 	size   int    // of the event, in bytes
 	left   int    // what has not come of the current packet, in bytes
 	last   bool   // the current packet is the last one
-	kept   []byte // what has come of the event before the last ErrNotYet
+	kept   []byte // what has come of it, once a Next has returned ErrNotYet
 }
 
 // startLarge begins with an event whose first packet has a payload of size bytes.
@@ -205,29 +207,49 @@ func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, Even
 	return s.takeLarge(buf, until)
 }
 
-// takeLarge reads the event straight into the caller's buffer. What has come when
-// the time is up is kept for the next call.
+// takeLarge reads the event straight into the caller's buffer. From the first time
+// that it is not complete in time, it is put together in one of its own.
 func (s *Stream) takeLarge(buf []byte, until time.Time) ([]byte, Event, error) {
 	l := &s.large
-	out := append(buf, l.kept...)
-	for len(out)-len(buf) < l.size || !l.last {
+	into, start := buf, len(buf)
+	if l.kept != nil {
+		into, start = l.kept, 0
+	}
+	into, err := s.assemble(into, start, until)
+	if err != nil {
+		if l.kept == nil {
+			into = append([]byte{}, into[start:]...)
+		}
+		l.kept = into
+		return buf, Event{}, err
+	}
+	event, err := s.judge(into[start:])
+	own := l.kept != nil
+	*l = largeEvent{}
+	switch {
+	case err != nil || event.Kind != Data:
+		return buf, event, err
+	case own:
+		return append(buf, into...), event, nil
+	}
+	return into, event, nil
+}
+
+// assemble appends what comes of the event, of which into[start:] has come.
+func (s *Stream) assemble(into []byte, start int, until time.Time) ([]byte, error) {
+	l := &s.large
+	for len(into)-start < l.size || !l.last {
 		var err error
 		if l.left == 0 {
-			err = s.nextPart(len(out)-len(buf), until)
+			err = s.nextPart(len(into)-start, until)
 		} else {
-			out, err = s.readPart(out, len(buf), until)
+			into, err = s.readPart(into, start, until)
 		}
 		if err != nil {
-			l.kept = append([]byte(nil), out[len(buf):]...)
-			return buf, Event{}, err
+			return into, err
 		}
 	}
-	*l = largeEvent{}
-	event, err := s.judge(out[len(buf):])
-	if err != nil || event.Kind != Data {
-		return buf, event, err
-	}
-	return out, event, nil
+	return into, nil
 }
 
 // nextPart reads the header of the next packet of a large event of which have
@@ -273,5 +295,6 @@ func (s *Stream) readPart(out []byte, start int, until time.Time) ([]byte, error
 		n, err = p.read(dst, until)
 	}
 	l.left -= n
+	s.arrived.Add(int64(n))
 	return out[:len(out)+n], err
 }

@@ -31,7 +31,7 @@ func TestStreamGivesTheFile(t *testing.T) {
 		}, gtid.MariaDB},
 		{"larger than the read buffer", func(r *recorder) { r.start("mysql-bin.000001").event(30, make([]byte, 700<<10)).transaction(1) }, gtid.MySQL},
 		{"as large as the read buffer", func(r *recorder) {
-			for delta := range 60 {
+			for delta := 0; delta < 60; delta += 3 {
 				r.event(30, make([]byte, readBufferSize-60+delta))
 			}
 		}, gtid.MySQL},
@@ -44,7 +44,7 @@ func TestStreamGivesTheFile(t *testing.T) {
 		}, gtid.MySQL},
 	}
 	for _, tt := range tests {
-		for _, size := range []int{0, 1, 7, 300 << 10} {
+		for _, size := range []int{0, 1, 7, 900 << 10} {
 			r := record(tt.flavor)
 			if tt.name == "as large as the read buffer" {
 				r.start("mysql-bin.000001")
@@ -166,6 +166,7 @@ func TestStreamRefuses(t *testing.T) {
 		{name: "empty packet", r: func() *recorder { r := started(); r.packet(nil); return r }(), corrupt: "holds no event"},
 		{name: "false size", r: started().transaction(1), spoil: func(b []byte) { b[len(b)-31+9]++ }, corrupt: "says 32 bytes and has 31"},
 		{name: "evicted", r: started().refuse(1236, "A replica with the same server_uuid/server_id as this replica has connected to the source; the first event"), want: ErrEvicted},
+		{name: "evicted by MariaDB", r: started().refuse(4052, "A slave with the same server_id is already connected"), want: ErrEvicted},
 		{name: "purged", r: record(gtid.MySQL).refuse(1236, "Could not find first log file name in binary log index file"), want: ErrFileNotFound},
 		{name: "past end", r: record(gtid.MySQL).refuse(1236, "Client requested source to start replication from position > file size"), want: ErrPastEnd},
 		{name: "closed", r: started(), want: io.ErrUnexpectedEOF},

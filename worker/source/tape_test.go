@@ -194,7 +194,7 @@ func (r *recorder) stream(t testing.TB, from int64, size int) (*Stream, *tape) {
 		p.pieces = append(p.pieces, rest[:n], nil)
 		rest = rest[n:]
 	}
-	if size == 0 {
+	if size == 0 && len(p.pieces) > 0 {
 		p.pieces = p.pieces[:len(p.pieces)-1]
 	}
 	return newStream(t.Context(), p, r.flavor, "mysql-bin.000001", from, 0), p

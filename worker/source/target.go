@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -90,6 +91,9 @@ func ParseURL(text string) (Target, error) {
 	}
 	if t.Host == "" {
 		return Target{}, &urlError{"it has no host", wantURL}
+	}
+	if _, err := netip.ParseAddr(t.Host); err != nil && strings.Contains(t.Host, ":") {
+		return Target{}, &urlError{fmt.Sprintf("%q is no IPv6 address", t.Host), "write an IPv6 address in brackets: [2001:db8::1]"}
 	}
 	if port := u.Port(); port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)

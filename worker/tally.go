@@ -1,0 +1,236 @@
+package worker
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"binkeeper/archive"
+	"binkeeper/internal/coord"
+	"binkeeper/zkpaths"
+)
+
+// The roles of a worker in one task; "" when it does not stand in the line.
+const (
+	rolePrimary = "primary"
+	roleStandby = "standby"
+)
+
+var roles = []string{rolePrimary, roleStandby}
+
+var states = []string{
+	zkpaths.StateStopped, zkpaths.StateStarting, zkpaths.StateRunning, zkpaths.StateBlocked, zkpaths.StatePaused,
+}
+
+// What went wrong and has no reason in a status.
+const (
+	reasonConflict     = "conflict"     // another writer has appended
+	reasonCoordination = "coordination" // ZooKeeper is away, or a claim came too late
+	reasonWedged       = "wedged"       // the watchdog has given a term up
+	reasonOther        = "other"
+)
+
+var errorReasons = []string{
+	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged,
+	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
+	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
+	zkpaths.BlockedBadSpec, reasonOther,
+}
+
+var gapReasons = []string{archive.ReasonGap, archive.ReasonDiverged, archive.ReasonOtherSource, reasonOther}
+
+// counts are counters by reason. All of them exist from the start, so that each is
+// seen at 0.
+type counts map[string]*atomic.Int64
+
+func newCounts(reasons []string) counts {
+	c := counts{}
+	for _, reason := range reasons {
+		c[reason] = new(atomic.Int64)
+	}
+	return c
+}
+
+// add counts one; an unknown reason as reasonOther.
+func (c counts) add(reason string) {
+	n, ok := c[reason]
+	if !ok {
+		n = c[reasonOther]
+	}
+	n.Add(1)
+}
+
+// A tally is what this process has done for one task, and how the task stands as
+// far as this worker knows. It outlives members, terms and dumps: its counts only
+// grow while the worker serves the task.
+type tally struct {
+	takeovers, reconnects, checkpoints, fenced, storedBytes atomic.Int64
+	errors, gaps                                            counts
+
+	mu       sync.Mutex
+	role     string
+	status   zkpaths.Status // as this worker has last said it; of a standby only Term and DurableTime
+	files    sourceFiles    // as the last dump saw them
+	gapsOpen int
+	past     flow      // of the dumps that have ended
+	dump     *progress // of the one that has not; nil: there is none
+}
+
+func newTally() *tally {
+	return &tally{errors: newCounts(errorReasons), gaps: newCounts(gapReasons)}
+}
+
+// become takes note of a role without a task to answer for: standby, or none.
+func (t *tally) become(role string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.role = role
+	t.status = zkpaths.Status{Term: t.status.Term, DurableTime: t.status.DurableTime}
+	t.files = sourceFiles{}
+}
+
+// claimed takes note of a new term.
+func (t *tally) claimed(s zkpaths.Status) {
+	t.takeovers.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.role, t.status = rolePrimary, s
+}
+
+// say takes note of what this worker says of the task.
+func (t *tally) say(s zkpaths.Status) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status = s
+}
+
+// begin makes p the progress of the dump that is under way.
+func (t *tally) begin(p *progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dump = p
+}
+
+// end keeps what has gone through the dump, which has ended.
+func (t *tally) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.past = t.past.plus(t.dump.flow())
+	t.dump.describe(&t.status)
+	t.files = t.dump.sourceFiles()
+	t.dump = nil
+}
+
+// erred counts what kept a member from serving the task.
+func (t *tally) erred(err error) {
+	block, store := (*blockedError)(nil), (*archive.StoreError)(nil)
+	switch {
+	case errors.As(err, &block):
+		t.errors.add(block.reason)
+	case errors.As(err, &store):
+		t.errors.add(reasonStore)
+	default:
+		t.errors.add(reasonCoordination)
+	}
+}
+
+// ended counts how a dump has ended.
+func (t *tally) ended(e ending) {
+	switch e.kind {
+	case endedInOrder:
+	case endedFenced:
+		t.fenced.Add(1)
+	case endedByConflict:
+		t.errors.add(reasonConflict)
+	case endedCutOff:
+		t.errors.add(reasonCoordination)
+	default:
+		t.errors.add(e.reason)
+	}
+}
+
+// wrote counts a write of the term's that was refused.
+func (t *tally) wrote(err error) {
+	if errors.Is(err, coord.ErrFenced) {
+		t.fenced.Add(1)
+	}
+}
+
+// committed counts a checkpoint.
+func (t *tally) committed(err error) {
+	if err == nil {
+		t.checkpoints.Add(1)
+	}
+}
+
+// sawTimelines takes note of the gaps that the archive has recorded.
+func (t *tally) sawTimelines(timelines []archive.Timeline) {
+	open := 0
+	for _, tl := range timelines {
+		if tl.Gap != nil {
+			open++
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gapsOpen = open
+}
+
+// began takes note of a new timeline in the archive.
+func (t *tally) began(tl archive.Timeline) {
+	if tl.Gap == nil {
+		return
+	}
+	t.gaps.add(tl.Reason)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gapsOpen++
+}
+
+// A reading is a tally at one moment.
+type reading struct {
+	*tally   // its counters
+	role     string
+	status   zkpaths.Status
+	files    sourceFiles
+	gapsOpen int
+	flow     flow
+	open     bool // the dump is open and proven
+}
+
+func (t *tally) read() reading {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := reading{tally: t, role: t.role, status: t.status, files: t.files, gapsOpen: t.gapsOpen, flow: t.past}
+	if t.dump != nil {
+		t.dump.describe(&r.status)
+		r.files = t.dump.sourceFiles()
+		r.flow = r.flow.plus(t.dump.flow())
+		r.open = t.dump.isOpen()
+	}
+	return r
+}
+
+// A flow is what has gone through a dump's stages.
+type flow struct {
+	received, events     int64     // bytes and events that the source has sent
+	archived, segments   int64     // raw bytes and segments that are durable
+	lastHeard, lastEvent time.Time // by this machine's clock, heartbeats included; by the source's
+}
+
+func (f flow) plus(o flow) flow {
+	f.received, f.events = f.received+o.received, f.events+o.events
+	f.archived, f.segments = f.archived+o.archived, f.segments+o.segments
+	if !o.lastHeard.IsZero() {
+		f.lastHeard = o.lastHeard
+	}
+	if !o.lastEvent.IsZero() {
+		f.lastEvent = o.lastEvent
+	}
+	return f
+}
+
+// sourceFiles is how many of the source's binlog files come before and after the
+// one that is needed next.
+type sourceFiles struct{ older, newer int }
