@@ -68,7 +68,10 @@ func (c *cutter) add(ev *source.Event, s stream) {
 	if ev.Begins {
 		c.transactionBegin = ev.Start
 	}
-	if ev.Completes {
+	switch {
+	case ev.Completes && ev.Begins: // the transaction before had no end of its own
+		c.transactionEnd = ev.Start
+	case ev.Completes:
 		c.transactionEnd = ev.End
 	}
 }

@@ -99,17 +99,14 @@ func (s *Set) intervalsOf(key origin) intervals {
 	return nil
 }
 
-// AddMariaDB makes server-seq the position of the domain, unless the domain has
-// already a higher seq.
+// AddMariaDB makes server-seq the position of the domain, as the server does with
+// whatever it has logged last: without gtid_strict_mode, seq may go back.
 func (s *Set) AddMariaDB(domain, server uint32, seq uint64) {
-	if at, ok := s.domains[domain]; ok && seq < at.seq {
-		return
-	}
 	s.domains[domain] = position{server, seq}
 }
 
 // Union adds all of other to s. In MariaDB other is the later one: its domains
-// replace those of s, except where its seq is lower.
+// replace those of s.
 func (s *Set) Union(other *Set) {
 	for key, theirs := range other.origins {
 		ours := s.of(key.sid, key.tag)
