@@ -9,7 +9,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION
-RUN CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X binkeeper/internal/cli.version=$VERSION" -o /out/usr/local/bin/ ./cmd/...
+RUN --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X binkeeper/internal/cli.version=$VERSION" -o /out/usr/local/bin/ ./cmd/...
 RUN mkdir -p /out/etc/ssl/certs && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ && mkdir /empty
 
 FROM scratch

@@ -84,9 +84,13 @@ func (m *member) observed() place {
 }
 
 func (m *member) act(stop, alive context.Context, next lineAction) error {
+	// Reads wait for ZooKeeper, but not for longer than anybody waits for them.
+	busy, cancel := context.WithCancel(alive)
+	defer cancel()
+	defer context.AfterFunc(stop, cancel)()
 	switch next {
 	case join:
-		return m.join(alive)
+		return m.join(busy)
 	case forget:
 		if !m.spec.Gone {
 			m.log.Warn().Str("instance", m.inst.Place().Name).Msg("own instance is gone; registering again")
@@ -95,7 +99,7 @@ func (m *member) act(stop, alive context.Context, next lineAction) error {
 	case leave:
 		m.leave(alive)
 	case claim:
-		return m.serveTerm(stop, alive)
+		return m.serveTerm(stop, alive, busy)
 	}
 	return nil
 }
@@ -150,9 +154,10 @@ func (m *member) leave(ctx context.Context) {
 	}
 }
 
-// serveTerm claims a term, serves it to its end, and returns what went wrong.
-func (m *member) serveTerm(stop, alive context.Context) error {
-	t, status, err := m.claim(alive)
+// serveTerm claims a term, serves it to its end, and returns what went wrong. busy
+// ends with stop too: it bounds the claim alone.
+func (m *member) serveTerm(stop, alive, busy context.Context) error {
+	t, status, err := m.claim(busy)
 	if err != nil {
 		return fmt.Errorf("claim the task: %w", err)
 	}

@@ -279,10 +279,10 @@ func TestTerminatedEarly(t *testing.T) {
 	s := newStage(t, servers.MySQL, "--max-binlog-size=8M", "--sync-binlog=0")
 	s.createTask()
 	backlog(t, s.src, 120)
-	for n := range 10 {
+	for n := range 6 {
 		s.start("1")
 		s.awaitLog("1", n+1, `"worker starts"`)
-		<-time.After(time.Duration(n) * 20 * time.Millisecond)
+		<-time.After(time.Duration(n) * 30 * time.Millisecond)
 		s.terminate("1")
 	}
 	var caught int

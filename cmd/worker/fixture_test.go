@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,9 +43,17 @@ var program, plainProgram string
 // ensemble serves all tests that leave ZooKeeper alone, each below a root of its own.
 var ensemble *servers.ZooKeeper
 
+// parallelTests is how many tests run at a time: most of their time they wait, for a session to expire.
+const parallelTests = "3"
+
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
+	flag.Parse()
+	if err := flag.Set("test.parallel", parallelTests); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "binkeeper-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
