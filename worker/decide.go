@@ -22,6 +22,9 @@ type bounds struct {
 	address time.Duration
 }
 
+// catchUpReport is how often a primary that catches up writes its status.
+const catchUpReport = 2 * time.Second
+
 // defaultBounds are those of design.md, section 4, and of the contract.
 var defaultBounds = bounds{
 	unreachable: 30 * time.Second,

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 type dump struct {
 	t        *term
 	spec     zkpaths.Spec // as it was when the dump began
+	known    string       // the file that the status says the archive has come to, or ""
 	log      zerolog.Logger
 	progress progress
 	server   source.Server // who answered when the dump began
@@ -29,6 +31,7 @@ type dump struct {
 	working context.Context    // ends when everything is to be dropped
 	abort   context.CancelCauseFunc
 
+	from   archive.End   // where the stream goes on; to be read after opened
 	opened chan struct{} // closed when the stream is open and proven
 	done   chan struct{} // closed when nothing of the dump runs any more
 	err    error         // why it ended; to be read after done
@@ -37,8 +40,9 @@ type dump struct {
 // startDump begins a dump that lives no longer than ctx.
 func startDump(ctx context.Context, t *term) *dump {
 	d := &dump{
-		t: t, spec: t.m.spec.Spec, log: t.log,
+		t: t, spec: t.m.spec.Spec, known: t.status.File, log: t.log,
 		opened: make(chan struct{}), done: make(chan struct{}),
+		progress: progress{advanced: make(chan struct{})},
 	}
 	d.working, d.abort = context.WithCancelCause(ctx)
 	d.reading, d.stop = context.WithCancel(d.working)
@@ -53,6 +57,29 @@ func startDump(ctx context.Context, t *term) *dump {
 		}
 	}()
 	return d
+}
+
+// works returns what is closed once the dump is known to work: when it is open, or,
+// where that has proved nothing before, when it has come to something.
+func (d *dump) works(doubted bool) <-chan struct{} {
+	if doubted {
+		return d.progress.advanced
+	}
+	return d.opened
+}
+
+// disproved reports whether the dump's end shows that being open proves nothing: the
+// store refuses what comes, or what comes is of no use. To be asked after done.
+func (d *dump) disproved(e ending) bool {
+	if e.kind != endedByTrouble || !d.progress.isOpen() {
+		return false
+	}
+	select {
+	case <-d.progress.advanced:
+		return e.reason == reasonStore
+	default:
+		return true
+	}
 }
 
 // stale reports whether a dump of today's spec would be another one.
@@ -100,9 +127,9 @@ func (d *dump) run() error {
 	if err != nil {
 		return err
 	}
-	d.log.Info().Str("file", end.File).Int64("position", end.Offset).Int64("timeline", end.Timeline).Msg("archiving")
 	d.progress.reached(end.File, end.Offset, time.Time{})
 	d.progress.opened()
+	d.from = end
 	close(d.opened)
 	return newPipeline(d, arch, end, stream, c).run()
 }
@@ -148,8 +175,8 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 func (d *dump) checkOwner(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) error {
 	owner, err := arch.Owner(ctx)
 	if errors.Is(err, archive.ErrNotExist) {
-		if last.Timeline > 0 && !d.spec.Accept.Answers(zkpaths.AcceptArchive, last) {
-			return blockedBehind(fmt.Errorf("there is no archive at %s, but lastCommit stands at %s:%d", d.spec.Archive, last.File, last.Position))
+		if (last.Timeline > 0 || d.known != "") && !d.spec.Accept.Answers(zkpaths.AcceptArchive, last) {
+			return blockedBehind(fmt.Errorf("there is no archive at %s, although the task has archived up to %s", d.spec.Archive, cmp.Or(last.File, d.known)))
 		}
 		if err := d.t.t.Barrier(ctx); err != nil {
 			return err

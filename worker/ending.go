@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"regexp"
 
 	"binkeeper/archive"
 	"binkeeper/internal/coord"
@@ -78,6 +79,13 @@ type ending struct {
 	kind                 endKind
 	reason, detail, hint string
 }
+
+// localEnd is the near end of a connection in the words of package net. Its port is
+// another one at each try.
+var localEnd = regexp.MustCompile(`\S+->`)
+
+// withoutLocalEnds is what an error says that it says at each try.
+func withoutLocalEnds(detail string) string { return localEnd.ReplaceAllString(detail, "") }
 
 // judgeEnd says what the error that a dump ended with means.
 func judgeEnd(err error) ending {

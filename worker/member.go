@@ -195,6 +195,7 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 	if err != nil {
 		return nil, status, err
 	}
+	base.Term = max(base.Term, status.Term) // a checkpoint that was lost takes no term back
 	status = status.Say(zkpaths.StateStarting, m.inst.Place(), base.Term+1, time.Now(), "", "", "")
 	t, err := m.inst.Claim(ctx, base, version, status)
 	return t, status, err

@@ -211,6 +211,7 @@ func (p *pipeline) store(ctx context.Context) error {
 	for c := range p.order {
 		if !c.quiet.IsZero() {
 			p.d.progress.reached(p.end.File, p.end.Offset, c.quiet)
+			p.d.progress.came()
 			p.giveBack()
 			continue
 		}
@@ -265,6 +266,7 @@ func (p *pipeline) publish(c *cut) {
 	}
 	p.d.progress.stored.Add(c.segment.Meta.End - c.segment.Meta.Start)
 	p.d.progress.segments.Add(1)
+	p.d.progress.came()
 	p.d.progress.reached(p.end.File, p.end.Offset, at)
 	p.d.progress.gave()
 	p.mu.Lock()

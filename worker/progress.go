@@ -26,6 +26,8 @@ type progress struct {
 	durable  time.Time // all that the source had written by then is archived
 	inFlight int       // segments between the first and the last stage
 	open     bool
+	advanced chan struct{} // closed once the stream has come to something: a segment, or the source's end
+	advance  sync.Once
 }
 
 // moved is a number that changes whenever anything moves.
@@ -68,6 +70,10 @@ func (p *progress) took(m *archive.Meta) {
 // hear takes note that the source has just sent something.
 func (p *progress) hear() { p.heard.Store(time.Now().UnixNano()) }
 
+// came takes note that what the stream brings can be archived, or that it has all
+// been.
+func (p *progress) came() { p.advance.Do(func() { close(p.advanced) }) }
+
 // reached takes note of the archive's new end. at is the source's time of the last
 // event there, zero when that is not known.
 func (p *progress) reached(file string, offset int64, at time.Time) {
@@ -104,9 +110,13 @@ func (p *progress) flow() flow {
 }
 
 // sourceFiles counts the source's files around the archive's end.
-func (p *progress) sourceFiles() (n sourceFiles) {
+func (p *progress) sourceFiles() sourceFiles {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.sourceFilesLocked()
+}
+
+func (p *progress) sourceFilesLocked() (n sourceFiles) {
 	if p.file == "" {
 		return n
 	}
@@ -121,6 +131,16 @@ func (p *progress) sourceFiles() (n sourceFiles) {
 	return n
 }
 
+// margin is how many files the source can purge before the one that is needed next.
+// Nothing is known of that before the source has listed its files, and nothing is
+// at risk while the newest one is needed next: a source never purges that.
+func (n sourceFiles) margin() zkpaths.Margin {
+	if n.newer == 0 {
+		return zkpaths.Margin{}
+	}
+	return zkpaths.Margin{Files: int64(n.older), Known: true}
+}
+
 // describe writes the figures into a status.
 func (p *progress) describe(s *zkpaths.Status) {
 	p.mu.Lock()
@@ -132,6 +152,7 @@ func (p *progress) describe(s *zkpaths.Status) {
 	// The source's list may be a minute old; what was read since counts too.
 	s.BehindBytes = max(behind(p.files, p.file, p.offset), p.received.Load()-p.stored.Load())
 	s.CaughtUp = p.open && s.BehindBytes == 0
+	s.PurgeMargin = p.sourceFilesLocked().margin()
 	if !p.durable.IsZero() {
 		s.DurableTime = zkpaths.At(p.durable)
 	}

@@ -23,12 +23,14 @@ type term struct {
 	dump     *dump // nil: none is open or being opened
 	stopping bool
 	status   zkpaths.Status // as last written
+	reports  *time.Timer    // fires when the next report is due
 	unsaid   bool           // status is newer than what ZooKeeper has
 
 	dumps    int64     // begun in this term
 	failures int       // attempts that failed in a row
 	retryAt  time.Time // when the next attempt is due
 	away     time.Time // since when the source or the store cannot be reached; zero: reached
+	doubted  bool      // the last dump failed although it was open: the next one has to show more
 	replaced bool      // a write was refused: somebody else is primary
 	watchdog watchdog
 	walked   bool // the checkpoint has been brought to the chain's end in this term
@@ -43,8 +45,8 @@ func newTerm(m *member, t *coord.Term, status zkpaths.Status) *term {
 // worker after a yield, and why the term ended.
 func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause error) {
 	defer t.drop()
-	report := time.NewTicker(t.m.w.bounds.report)
-	defer report.Stop()
+	t.reports = time.NewTimer(t.m.w.bounds.report)
+	defer t.reports.Stop()
 	for alive.Err() == nil {
 		changed := t.m.sess.Changed()
 		t.stopping = stop.Err() != nil
@@ -54,7 +56,7 @@ func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause err
 			return next, err
 		}
 		if action != endDump {
-			t.await(stop, alive, changed, report.C)
+			t.await(stop, alive, changed)
 		}
 	}
 	return nil, t.m.sess.Err()
@@ -193,13 +195,13 @@ func (t *term) drop() {
 }
 
 // await waits for one event and takes note of it.
-func (t *term) await(stop, alive context.Context, changed <-chan struct{}, report <-chan time.Time) {
+func (t *term) await(stop, alive context.Context, changed <-chan struct{}) {
 	var opened, ended <-chan struct{}
 	var retry <-chan time.Time
 	if t.dump != nil {
 		ended = t.dump.done
 		if t.status.State != zkpaths.StateRunning {
-			opened = t.dump.opened
+			opened = t.dump.works(t.doubted)
 		}
 	} else if wait := time.Until(t.retryAt); wait > 0 {
 		retry = time.After(wait)
@@ -221,7 +223,7 @@ func (t *term) await(stop, alive context.Context, changed <-chan struct{}, repor
 	case <-ended:
 		t.ended(t.dump.err)
 	case <-retry:
-	case <-report:
+	case <-t.reports.C:
 		t.report(alive)
 	}
 }
@@ -229,14 +231,19 @@ func (t *term) await(stop, alive context.Context, changed <-chan struct{}, repor
 // opened takes note that the dump is open: the source and the store are there.
 func (t *term) opened(ctx context.Context) {
 	t.away, t.failures, t.m.yieldAfter = time.Time{}, 0, t.m.w.bounds.unreachable
+	t.doubted = false
+	from := t.dump.from
+	t.log.Info().Str("file", from.File).Int64("position", from.Offset).Int64("timeline", from.Timeline).Msg("archiving")
 	t.write(ctx, t.say(zkpaths.StateRunning, "", "", ""))
+	t.reports.Reset(t.untilReport())
 }
 
 // ended takes note of how the dump ended, and of when to try again.
 func (t *term) ended(err error) {
 	t.dump.progress.describe(&t.status)
-	t.dump = nil
 	trouble := judgeEnd(err)
+	t.doubted = t.doubted || t.dump.disproved(trouble)
+	t.dump = nil
 	t.m.tally.ended(trouble)
 	switch trouble.kind {
 	case endedInOrder:
@@ -271,7 +278,7 @@ func (t *term) ended(err error) {
 
 // trouble says what is wrong in the status, and in the log when it is news.
 func (t *term) trouble(state string, e ending) {
-	if t.status.State != state || t.status.Detail != e.detail {
+	if t.status.State != state || withoutLocalEnds(t.status.Detail) != withoutLocalEnds(e.detail) {
 		t.log.Warn().Str("reason", e.reason).Str("err", e.detail).Str("hint", e.hint).Msg("cannot archive now")
 	}
 	t.status, t.unsaid = t.say(state, e.reason, e.detail, e.hint), true
@@ -285,6 +292,16 @@ func (t *term) report(ctx context.Context) {
 		t.watchdog = watchdog{}
 	}
 	t.write(ctx, t.say(t.status.State, t.status.Reason, t.status.Detail, t.status.Hint))
+	t.reports.Reset(t.untilReport())
+}
+
+// untilReport is when the next report is due: sooner while the dump catches up, when
+// the figures are news.
+func (t *term) untilReport() time.Duration {
+	if t.dump != nil && !t.status.CaughtUp {
+		return min(t.m.w.bounds.report, catchUpReport)
+	}
+	return t.m.w.bounds.report
 }
 
 // say returns the status with the dump's figures as they are now.

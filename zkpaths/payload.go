@@ -41,6 +41,11 @@ type UnreadableError struct {
 
 func (e *UnreadableError) Error() string { return e.Path + " is unreadable: " + e.Problem }
 
+// Hint names the operator's next step.
+func (e *UnreadableError) Hint() string {
+	return "write the last good JSON back to " + e.Path + "; until then it is left as it is"
+}
+
 // A NewerFormatError says that a newer version has written a payload.
 type NewerFormatError struct {
 	Path   string

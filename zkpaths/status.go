@@ -1,6 +1,9 @@
 package zkpaths
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // The states of a task.
 const (
@@ -46,9 +49,41 @@ type Status struct {
 	DurableTime Time         `json:"durable_time"` // all that the source had written by then is archived
 	Transitions []Transition `json:"transitions"`  // the last 16, oldest first
 	Reconnects  int64        `json:"reconnects"`   // dumps begun in this term after its first
+	// PurgeMargin is how many closed binlog files the source can purge before it
+	// comes to the one that is needed next. It is unknown while the source's newest
+	// file is the one needed next, which a source never purges.
+	PurgeMargin Margin `json:"purge_margin_files"`
 	// Changes counts all transitions since the task was created, so that a
 	// reader sees how many Transitions no longer holds.
 	Changes int64 `json:"changes"`
+}
+
+// A Margin is a number of files, or unknown, which is its zero value and, in a
+// payload, -1. A payload without the key, of an earlier version, has none.
+type Margin struct {
+	Files int64
+	Known bool
+}
+
+// MarshalJSON gives the number, -1 when it is unknown.
+func (m Margin) MarshalJSON() ([]byte, error) {
+	if !m.Known {
+		return []byte("-1"), nil
+	}
+	return json.Marshal(m.Files)
+}
+
+// UnmarshalJSON reads a number; any below 0 is unknown.
+func (m *Margin) UnmarshalJSON(data []byte) error {
+	var files int64
+	if err := json.Unmarshal(data, &files); err != nil {
+		return err
+	}
+	*m = Margin{}
+	if files >= 0 {
+		*m = Margin{Files: files, Known: true}
+	}
+	return nil
 }
 
 // A Transition is one change of state.

@@ -47,6 +47,34 @@ func TestSayRemembersTheLastTransitions(t *testing.T) {
 	}
 }
 
+func TestMargin(t *testing.T) {
+	tests := []struct {
+		payload string
+		want    zkpaths.Margin
+	}{
+		{`{"format":1}`, zkpaths.Margin{}},
+		{`{"format":1,"purge_margin_files":-1}`, zkpaths.Margin{}},
+		{`{"format":1,"purge_margin_files":0}`, zkpaths.Margin{Known: true}},
+		{`{"format":1,"purge_margin_files":7}`, zkpaths.Margin{Files: 7, Known: true}},
+	}
+	for _, test := range tests {
+		var status, again zkpaths.Status
+		if err := zkpaths.Decode("/status", []byte(test.payload), &status); err != nil {
+			t.Fatal(err)
+		}
+		if status.PurgeMargin != test.want {
+			t.Errorf("%s: got %+v, want %+v", test.payload, status.PurgeMargin, test.want)
+		}
+		data, err := zkpaths.Encode("/status", &status)
+		if err == nil {
+			err = zkpaths.Decode("/status", data, &again)
+		}
+		if err != nil || again.PurgeMargin != test.want {
+			t.Errorf("%s: encoded as %s and read as %+v, %v", test.payload, data, again.PurgeMargin, err)
+		}
+	}
+}
+
 func validSpec() zkpaths.Spec {
 	return zkpaths.Spec{
 		Source: "mysql://u@h:3306", Archive: "file:///archive", Start: "earliest", SegmentSize: 8 << 20,

@@ -3,11 +3,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -114,39 +113,54 @@ func (s *stage) wantSilent(zombie coord.Member, term int64, since time.Time) {
 	s.checkSegments()
 }
 
+// outages are how ZooKeeper goes away: it refuses connections, or keeps them and says nothing.
+var outages = []struct {
+	name   string
+	strike func(*servers.ZooKeeperServer) error
+	mend   func(context.Context, *servers.ZooKeeperServer) error
+	lasts  time.Duration
+}{
+	{"killed", func(z *servers.ZooKeeperServer) error { z.Kill(); return nil },
+		func(ctx context.Context, z *servers.ZooKeeperServer) error { return z.Start(ctx) }, 30 * time.Second},
+	{"frozen", (*servers.ZooKeeperServer).Pause,
+		func(_ context.Context, z *servers.ZooKeeperServer) error { return z.Continue() }, 20 * time.Second},
+}
+
 // While ZooKeeper is away the archive grows all the same.
 func TestZooKeeperAway(t *testing.T) {
-	t.Parallel()
-	const away = 30 * time.Second
-	s := newStageAlone(t, servers.MySQL, "--max-binlog-size=1M")
-	s.createTask()
-	s.start("1", "2")
-	l := startLoad(t, s.src)
-	before := s.awaitServing(0)
-	server := s.zk.Servers()[0]
-	server.Kill()
-	began := time.Now()
-	if server.Running() {
-		t.Fatal("ZooKeeper runs, although it was killed")
+	for _, outage := range outages {
+		t.Run(outage.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStageAlone(t, servers.MySQL, "--max-binlog-size=1M")
+			s.createTask()
+			s.start("1", "2")
+			l := startLoad(t, s.src)
+			before := s.awaitServing(0)
+			server := s.zk.Servers()[0]
+			must(t, outage.strike(server))
+			began := time.Now()
+			if _, err := server.Mode(t.Context()); err == nil {
+				t.Fatal("ZooKeeper answers, although it is away")
+			}
+			// At its beginning, and when every session would have expired many times over.
+			for _, since := range []time.Duration{sessionTimeout, outage.lasts} {
+				<-time.After(time.Until(began.Add(since)))
+				had := s.storedBytes()
+				l.await(200)
+				s.awaitArchive(fmt.Sprintf("more than %d bytes of archive, ZooKeeper being away", had), func(bytes int64) bool { return bytes > had })
+			}
+			must(t, outage.mend(t.Context(), server))
+			after := s.await("a commit", func(v view) bool {
+				return claimed(v, 0) && (v.LastCommit.Term > before.LastCommit.Term || v.LastCommit.Commit > before.LastCommit.Commit)
+			})
+			if grown := after.LastCommit.Term - before.LastCommit.Term; grown > 2 { // one for each worker
+				t.Errorf("the term has grown by %d", grown)
+			}
+			s.awaitServing(0)
+			l.stop()
+			s.compare()
+		})
 	}
-	atFirst := s.storedBytes()
-	// Twice: at its beginning, and when every session would have expired three times over.
-	for _, until := range []time.Duration{3 * time.Second, away} {
-		<-time.After(time.Until(began.Add(until)))
-		l.await(200)
-		s.awaitArchive(fmt.Sprintf("more than %d bytes of archive, ZooKeeper being away", atFirst), func(bytes int64) bool { return bytes > atFirst })
-		atFirst = s.storedBytes()
-	}
-	must(t, server.Start(t.Context()))
-	after := s.await("a commit", func(v view) bool {
-		return claimed(v, 0) && (v.LastCommit.Term > before.LastCommit.Term || v.LastCommit.Commit > before.LastCommit.Commit)
-	})
-	if grown := after.LastCommit.Term - before.LastCommit.Term; grown > 2 { // a claim, and the walk behind it
-		t.Errorf("the term has grown by %d", grown)
-	}
-	s.awaitServing(0)
-	l.stop()
-	s.compare()
 }
 
 func TestSourceRestarts(t *testing.T) {
@@ -270,86 +284,6 @@ func TestDeletedInstance(t *testing.T) {
 		}
 	}
 	l.stop()
-	s.compare()
-}
-
-// SIGTERM at once, and while the worker catches up, is an orderly end.
-func TestTerminatedEarly(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, servers.MySQL, "--max-binlog-size=8M", "--sync-binlog=0")
-	s.createTask()
-	backlog(t, s.src, 120)
-	for n := range 6 {
-		s.start("1")
-		s.awaitLog("1", n+1, `"worker starts"`)
-		<-time.After(time.Duration(n) * 30 * time.Millisecond)
-		s.terminate("1")
-	}
-	var caught int
-	for caught < 4 {
-		end := s.look().LastCommit
-		s.start("1")
-		v := s.await("catching up", func(v view) bool {
-			return v.LastCommit.File != "" && (v.LastCommit.File != end.File || v.LastCommit.Position != end.Position)
-		})
-		if files := s.binlogFiles(); v.LastCommit.File == filepath.Base(files[len(files)-1]) {
-			t.Fatalf("the worker had caught up before it was told to end, after %d times", caught)
-		}
-		s.terminate("1")
-		caught++
-	}
-	s.start("1")
-	s.compare()
-}
-
-// A second SIGTERM ends a worker at once that cannot end in order.
-func TestTerminatedTwice(t *testing.T) {
-	t.Parallel()
-	s := newStageAlone(t, servers.MySQL)
-	s.createTask()
-	s.start("1")
-	l := startLoad(t, s.src)
-	s.awaitServing(0)
-	must(t, s.zk.Servers()[0].Pause()) // a hand-over waits for it
-	p := s.workers["1"]
-	s.signal(p, syscall.SIGTERM)
-	<-time.After(sessionTimeout / 4)
-	s.signal(p, syscall.SIGTERM)
-	s.awaitExit(p, time.Second)
-	if code := p.ExitCode(); code != 143 {
-		t.Errorf("exit code %d after a second SIGTERM, want 143", code)
-	}
-	s.expected["1"] = 143
-	must(t, s.zk.Servers()[0].Continue())
-	s.start("2")
-	s.awaitServing(1)
-	l.stop()
-	s.compare()
-}
-
-func TestServerIDTaken(t *testing.T) {
-	t.Parallel()
-	const twoTicks, slack = 4 * time.Second, 3 * time.Second
-	s := newStage(t, servers.MySQL)
-	s.createTask()
-	s.start("1")
-	v := s.awaitServing(0)
-	began := time.Now()
-	second := s.spawn("second", "1")
-	s.awaitExit(second, sessionTimeout+twoTicks+slack)
-	if took := time.Since(began); took < sessionTimeout {
-		t.Errorf("it gave up after %s: a holder that has just died lives as long as its session, %s", took, sessionTimeout)
-	}
-	if code := second.ExitCode(); code != 5 {
-		t.Errorf("exit code %d, want 5", code)
-	}
-	log := string(read(t, second.Log()))
-	if holder := fmt.Sprintf("process %d on ", s.workers["1"].Pid()); !strings.Contains(log, holder) || !strings.Contains(log, "\nhint: ") {
-		t.Errorf("no %q, or no hint, in:\n%s", holder, log)
-	}
-	if now := s.look(); now.LastCommit.Term != v.LastCommit.Term || len(now.Line) != 1 || now.Line[0].Name != v.Line[0].Name {
-		t.Errorf("the first one was disturbed: %+v, term %d", now.Line, now.LastCommit.Term)
-	}
 	s.compare()
 }
 

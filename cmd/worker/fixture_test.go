@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,6 +31,8 @@ const (
 	task = "orders"
 	// sessionTimeout is the workers', short: most faults last until a session has expired.
 	sessionTimeout = 2 * time.Second
+	// observing is the test's own session timeout, which outlives every outage: the most that a server grants.
+	observing = 40 * time.Second
 	// patience is how long anything may take that has to happen, on a machine that runs other tests too.
 	patience = time.Minute
 )
@@ -78,7 +81,7 @@ func buildAndRun(m *testing.M) int {
 // startEnsemble starts a ZooKeeper that does not sync its log: what these tests kill is processes, and a slow disk would
 // only let sessions expire.
 func startEnsemble(dir string) (*servers.ZooKeeper, error) {
-	ctx, cancel := contextWithTimeout(patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return servers.StartZooKeeper(ctx, servers.ZooKeeperOptions{Dir: dir, JavaArgs: []string{"-Dzookeeper.forceSync=no"}})
 }
@@ -121,15 +124,15 @@ func newStageOn(t *testing.T, ensemble *servers.ZooKeeper, kind servers.Kind, ar
 		src: servertest.StartSource(t, kind, args...), workers: map[string]*servers.Program{}, program: program,
 		expected: map[string]int{},
 	}
-	ctx, cancel := contextWithTimeout(patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	s.sess, err = coord.Open(ctx, coord.Config{Servers: []string{s.zk.Addr()}, Root: s.root, Timeout: 30 * time.Second, Logger: zerolog.Nop()})
+	s.sess, err = coord.Open(ctx, coord.Config{Servers: []string{s.zk.Addr()}, Root: s.root, Timeout: observing, Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.sess.Close)
-	if s.hand, _, err = zk.Connect([]string{s.zk.Addr()}, 30*time.Second, zk.WithLogInfo(false)); err != nil {
+	if s.hand, _, err = zk.Connect([]string{s.zk.Addr()}, observing, zk.WithLogInfo(false)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.hand.Close)

@@ -35,10 +35,6 @@ type load struct {
 	clients errgroup.Group
 }
 
-func contextWithTimeout(d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), d)
-}
-
 // startLoad starts the clients, on a table that it makes when it is missing.
 func startLoad(t *testing.T, src *servers.Source) *load {
 	t.Helper()

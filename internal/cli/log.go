@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,7 +40,29 @@ func (f *logFormat) Set(text string) error {
 func (f *logFormat) String() string { return string(*f) }
 func (f *logFormat) Type() string   { return "format" }
 
-// NewLogger returns a logger that writes to w in format, a value of
+// LogLevelFlag adds --log-level: debug, info (the default), warn or error.
+func LogLevelFlag(flags *pflag.FlagSet) *zerolog.Level {
+	level := logLevel(zerolog.InfoLevel)
+	flags.Var(&level, "log-level", "debug, info, warn or error; debug adds each attempt to reach ZooKeeper")
+	return (*zerolog.Level)(&level)
+}
+
+type logLevel zerolog.Level
+
+func (l *logLevel) Set(text string) error {
+	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel} {
+		if text == level.String() {
+			*l = logLevel(level)
+			return nil
+		}
+	}
+	return errors.New("want debug, info, warn or error")
+}
+
+func (l *logLevel) String() string { return zerolog.Level(*l).String() }
+func (l *logLevel) Type() string   { return "level" }
+
+// NewLogger returns a logger of level info that writes to w in format, a value of
 // LogFormatFlag. Times are in UTC.
 func NewLogger(format string, w io.Writer) zerolog.Logger {
 	zerolog.TimestampFunc = func() time.Time { return time.Now().UTC() }
@@ -50,7 +73,7 @@ func NewLogger(format string, w io.Writer) zerolog.Logger {
 		_, plain := os.LookupEnv("NO_COLOR")
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.DateTime, TimeLocation: time.UTC, NoColor: plain || !IsTerminal(w)}
 	}
-	return zerolog.New(w).With().Timestamp().Logger()
+	return zerolog.New(w).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 }
 
 // IsTerminal reports whether somebody watches what is written to w.

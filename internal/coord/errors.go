@@ -61,27 +61,36 @@ func (e *UnreachableError) Error() string {
 func (e *UnreachableError) Unwrap() []error { return []error{ErrUnreachable, e.Cause} }
 
 // Hint names the operator's next step.
-func (e *UnreachableError) Hint() string {
-	return "check that ZooKeeper runs there, or name other servers with --zookeeper"
-}
+func (e *UnreachableError) Hint() string { return hintUnreachable }
+
+const hintUnreachable = "check that ZooKeeper runs there, or name other servers with --zookeeper"
 
 // A TakenError says that another process uses the server id.
 type TakenError struct {
 	ServerID string
 	Host     string // of the holder; "" when its node does not say
 	PID      int    // of the holder; 0 when its node does not say
+	Stray    string // the node's path when no session holds it: nobody's, made by hand
 }
 
 func (e *TakenError) Error() string {
 	holder := "a process that does not say who it is"
-	if e.Host != "" {
+	switch {
+	case e.Stray != "":
+		holder = "the znode " + e.Stray + ", which no session holds"
+	case e.Host != "":
 		holder = fmt.Sprintf("process %d on %s", e.PID, e.Host)
 	}
 	return fmt.Sprintf("server id %q is taken by %s", e.ServerID, holder)
 }
 
 // Hint names the operator's next step.
-func (e *TakenError) Hint() string { return "stop that worker, or give this one another --server-id" }
+func (e *TakenError) Hint() string {
+	if e.Stray != "" {
+		return "delete that znode, which no worker has made, or give this worker another --server-id"
+	}
+	return "stop that worker, or give this one another --server-id"
+}
 
 // An InUseError says what keeps a task from being removed.
 type InUseError struct {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -50,6 +51,8 @@ type Session struct {
 	close  sync.Once
 	owned  sync.WaitGroup // followers, the probe, requests
 
+	watcher atomic.Pointer[Watcher] // nil without one
+
 	mu        sync.Mutex
 	id        int64         // 0 before the first welcome
 	timeout   time.Duration // negotiated
@@ -59,6 +62,8 @@ type Session struct {
 	err       error         // why it is over
 	wire      *wire         // the newest connection
 	blamed    error         // why the last try to connect ended
+
+	blamedAt map[string]string // by address: why no connection has come about since the last one
 }
 
 // Open opens a session. It tries until one stands or ctx ends, then its error is
@@ -91,7 +96,7 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 }
 
 func start(cfg Config) (*Session, error) {
-	s := &Session{cfg: cfg, relist: relistEvery, timeout: cfg.Timeout, since: time.Now(), changed: make(chan struct{})}
+	s := &Session{cfg: cfg, relist: relistEvery, timeout: cfg.Timeout, since: time.Now(), changed: make(chan struct{}), blamedAt: map[string]string{}}
 	s.life, s.finish = context.WithCancel(context.Background())
 	conn, events, err := zk.Connect(cfg.Servers, cfg.Timeout,
 		zk.WithDialer(s.dial),

@@ -54,9 +54,13 @@ func (s *Session) welcome(id int64, timeout time.Duration) error {
 }
 
 // notice takes the client's events. The client calls it with locks held, so it
-// only notes the state; watches are waited for on their own channels.
+// only notes the state, and for a Watcher what changed; other watches are waited
+// for on their own channels.
 func (s *Session) notice(event zk.Event) {
 	if event.Type != zk.EventSession {
+		if w := s.watcher.Load(); w != nil {
+			w.announced(event.Path)
+		}
 		return
 	}
 	s.mu.Lock()
@@ -77,6 +81,7 @@ func (s *Session) setConnectedLocked(connected bool) {
 	}
 	s.connected = connected
 	if connected {
+		clear(s.blamedAt)
 		s.cfg.Logger.Info().Str("server", s.wire.RemoteAddr().String()).Str("session", fmt.Sprintf("%#x", s.id)).
 			Dur("timeout", s.timeout).Msg("connected to ZooKeeper")
 	} else {
@@ -109,11 +114,26 @@ func (s *Session) announceLocked() {
 	s.changed = make(chan struct{})
 }
 
-// blame notes why a try to connect ended.
+// blame notes why a try to connect ended, and logs it when that is news.
 func (s *Session) blame(address string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.blamed = fmt.Errorf("%s: %w", address, err)
+	cause := bare(err)
+	s.blamed = fmt.Errorf("%s: %w", address, cause)
+	if s.err == nil && s.blamedAt[address] != cause.Error() {
+		s.blamedAt[address] = cause.Error()
+		s.cfg.Logger.Warn().Str("server", address).AnErr("err", cause).Str("hint", hintUnreachable).
+			Msg("cannot connect to ZooKeeper; trying again")
+	}
+}
+
+// bare is err without the addresses of the connection, of which the local one is
+// another at each try.
+func bare(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }
 
 // reason is why connecting failed, or err when nothing is known of that.

@@ -55,7 +55,7 @@ func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []in
 			}
 			return fmt.Errorf("delete worker %s of an earlier session: %w", path, err)
 		case late:
-			return taken(w.ServerID, path, held.data)
+			return taken(w.ServerID, path, held)
 		}
 		select {
 		case <-held.watch:
@@ -82,12 +82,15 @@ func (s *Session) holder(ctx context.Context, path string) (node, error) {
 	return held, err
 }
 
-func taken(serverID, path string, data []byte) error {
+func taken(serverID, path string, held node) error {
+	if held.stat.EphemeralOwner == 0 {
+		return &TakenError{ServerID: serverID, Stray: path}
+	}
 	var holder zkpaths.Worker
-	if err := zkpaths.Decode(path, data, &holder); err != nil {
+	if err := zkpaths.Decode(path, held.data, &holder); err != nil {
 		return &TakenError{ServerID: serverID}
 	}
-	return &TakenError{serverID, holder.Host, holder.PID}
+	return &TakenError{ServerID: serverID, Host: holder.Host, PID: holder.PID}
 }
 
 // UpdateWorker writes w over the node that RegisterWorker has made in this

@@ -65,6 +65,7 @@ type Conn struct {
 	raw     net.Conn // the TCP connection, below TLS: closing it never waits
 	client  *client.Conn
 	mariaDB bool
+	greeted bool // the server has said something, as MySQL does first
 }
 
 // Connect opens a connection to target, within 10 s. Its errors are ErrUnreachable,
@@ -80,13 +81,13 @@ func Connect(ctx context.Context, target Target, options Options) (*Conn, error)
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", target.Address())
 	if err != nil {
-		return nil, &unreachableError{target.Address(), err}
+		return nil, &unreachableError{address: target.Address(), cause: err}
 	}
 	release := closeOnDone(ctx, raw)
 	c := &Conn{target: target, options: options, raw: raw}
 	err = c.handshake(ctx)
 	if ended := release(); ended != nil {
-		err = &unreachableError{target.Address(), ended}
+		err = &unreachableError{address: target.Address(), cause: ended, mute: !c.greeted}
 	}
 	if err != nil {
 		_ = raw.Close()
@@ -102,6 +103,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 	if err != nil {
 		return c.connectError(err)
 	}
+	c.greeted = true
 	config, err := c.target.tlsConfig(first.offersTLS)
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ func (c *Conn) connectError(err error) error {
 	case errors.As(err, &other):
 		return &UnfitError{Address: c.target.Address(), Problem: other.Error(), Advice: "check host and port in the source's URL"}
 	}
-	return &unreachableError{c.target.Address(), err}
+	return &unreachableError{address: c.target.Address(), cause: err, mute: !c.greeted && answer == nil}
 }
 
 // closeOnDone closes conn when ctx ends. The function that it returns puts an end

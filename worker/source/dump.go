@@ -92,7 +92,9 @@ func (c *Conn) prepare(ctx context.Context, start Start) error {
 	if _, err := c.rows(ctx, set); err != nil {
 		return err
 	}
-	if err := c.register(ctx); err != nil {
+	if err := c.register(ctx); isRefused(err) {
+		return c.lacks(ctx, dumpGrant)
+	} else if err != nil {
 		return err
 	}
 	return c.within(ctx, func() error {

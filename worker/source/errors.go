@@ -80,9 +80,13 @@ func (e *UnfitError) Hint() string {
 type unreachableError struct {
 	address string
 	cause   error
+	mute    bool // a connection came about, and not a byte of a greeting
 }
 
 func (e *unreachableError) Error() string {
+	if e.mute {
+		return fmt.Sprintf("reach source %s: it takes connections and sends no greeting: %v", e.address, e.cause)
+	}
 	return fmt.Sprintf("reach source %s: %v", e.address, e.cause)
 }
 
@@ -90,5 +94,8 @@ func (e *unreachableError) Unwrap() []error { return []error{ErrUnreachable, e.c
 
 // Hint is the operator's next step.
 func (e *unreachableError) Hint() string {
+	if e.mute {
+		return "check host and port in the source's URL: a MySQL server speaks first; or the server is hung, or a proxy in front of it has none"
+	}
 	return "check that the server runs, that the address is its address, and that no firewall stands between"
 }

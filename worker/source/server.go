@@ -116,10 +116,17 @@ func (c *Conn) flavor() gtid.Flavor {
 	return gtid.MySQL
 }
 
-// BinlogFiles returns the files that the server has, oldest first.
+// BinlogFiles returns the files that the server has, oldest first. It is an
+// *UnfitError when the server writes none, or does not show them to the account.
 func (c *Conn) BinlogFiles(ctx context.Context) ([]BinlogFile, error) {
 	rows, err := c.rows(ctx, "SHOW BINARY LOGS")
-	if err != nil {
+	var answer *mysql.MyError
+	switch {
+	case isRefused(err):
+		return nil, c.lacks(ctx, c.listGrant())
+	case errors.As(err, &answer) && answer.Code == mysql.ER_NO_BINARY_LOGGING:
+		return nil, c.noBinlog()
+	case err != nil:
 		return nil, err
 	}
 	files := make([]BinlogFile, len(rows))
@@ -179,20 +186,14 @@ func (c *Conn) CheckFit(ctx context.Context) error {
 		return err
 	}
 	if !server.LogBin {
-		return &UnfitError{Address: c.target.Address(), Problem: "log_bin is off", Advice: "start the server with log_bin on"}
+		return c.noBinlog()
 	}
 	missing, err := c.missingGrants(ctx)
 	if err != nil {
 		return err
 	}
 	if len(missing) > 0 {
-		account, err := c.account(ctx)
-		if err != nil {
-			return err
-		}
-		grants := strings.Join(missing, ", ")
-		return &UnfitError{Address: c.target.Address(), Problem: fmt.Sprintf("account %s lacks %s", account, grants),
-			Statement: fmt.Sprintf("GRANT %s ON *.* TO %s", grants, account)}
+		return c.lacks(ctx, missing...)
 	}
 	if rows, err := c.rows(ctx, "SHOW GLOBAL VARIABLES LIKE 'encrypt_binlog'"); err != nil {
 		return err
@@ -203,15 +204,41 @@ func (c *Conn) CheckFit(ctx context.Context) error {
 	return nil
 }
 
+func (c *Conn) noBinlog() error {
+	return &UnfitError{Address: c.target.Address(), Problem: "log_bin is off", Advice: "start the server with log_bin on"}
+}
+
+// dumpGrant is the grant that a dump needs.
+const dumpGrant = "REPLICATION SLAVE"
+
+// listGrant is the grant that SHOW BINARY LOGS needs.
+func (c *Conn) listGrant() string {
+	if c.mariaDB {
+		return "BINLOG MONITOR"
+	}
+	return "REPLICATION CLIENT"
+}
+
+// lacks returns the *UnfitError of an account without the grants missing.
+func (c *Conn) lacks(ctx context.Context, missing ...string) error {
+	account, err := c.account(ctx)
+	if err != nil {
+		return err
+	}
+	grants := strings.Join(missing, ", ")
+	return &UnfitError{Address: c.target.Address(), Problem: fmt.Sprintf("account %s lacks %s", account, grants),
+		Statement: fmt.Sprintf("GRANT %s ON *.* TO %s", grants, account)}
+}
+
 // missingGrants tries what a backup does.
 func (c *Conn) missingGrants(ctx context.Context) (missing []string, err error) {
 	if err := c.register(ctx); isRefused(err) {
-		missing = append(missing, "REPLICATION SLAVE")
+		missing = append(missing, dumpGrant)
 	} else if err != nil {
 		return nil, err
 	}
 	if _, err := c.rows(ctx, "SHOW BINARY LOGS"); isRefused(err) {
-		missing = append(missing, map[bool]string{false: "REPLICATION CLIENT", true: "BINLOG MONITOR"}[c.mariaDB])
+		missing = append(missing, c.listGrant())
 	} else if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,193 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-zookeeper/zk"
+
+	"binkeeper/zkpaths"
+)
+
+// A Watcher reads many tasks, and tells which of them have changed since. It
+// watches the spec, the status and the line of every task that it has looked at,
+// three watches each and no goroutine. A lost watch is found, and set again, by
+// the next look that sees a change nobody has announced: look at everything now
+// and then.
+//
+// Its reads ask for no Sync: what one session sees never goes back, but may be a
+// moment old. It ends with its session; a disconnection may lose watches, so a
+// careful reader then opens another session and begins anew.
+type Watcher struct {
+	session *Session
+	changed chan struct{} // holds one value while touched has any
+
+	mu       sync.Mutex
+	standing map[string]int64 // by path: the zxid that a standing watch has last seen, 0 before the first
+	touched  map[string]bool  // ids of tasks
+}
+
+// Watch returns the session's Watcher, a new one in place of an earlier one.
+func (s *Session) Watch() *Watcher {
+	w := &Watcher{session: s, changed: make(chan struct{}, 1), standing: map[string]int64{}, touched: map[string]bool{}}
+	s.watcher.Store(w)
+	return w
+}
+
+// Changed receives a value when there is something to Take.
+func (w *Watcher) Changed() <-chan struct{} { return w.changed }
+
+// Take gives the ids of the tasks that have changed since they were looked at,
+// sorted, and forgets them.
+func (w *Watcher) Take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var ids []string
+	for id := range w.touched {
+		ids = append(ids, id)
+	}
+	clear(w.touched)
+	slices.Sort(ids)
+	return ids
+}
+
+// announced takes note of a watch that has fired. The client calls it with locks
+// held, before it hands out any reply that shows the change.
+func (w *Watcher) announced(path string) {
+	path, ours := strings.CutPrefix(path, w.session.cfg.Root+zkpaths.Tasks+"/")
+	if !ours {
+		return
+	}
+	id, _, _ := strings.Cut(path, "/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	path = zkpaths.Tasks + "/" + path
+	if _, ok := w.standing[path]; !ok {
+		return
+	}
+	delete(w.standing, path)
+	w.touched[id] = true
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Look reads one task and watches it. The line's members have their places only.
+// One task is to be looked at by one goroutine at a time. ErrNoTask: there is no
+// such task.
+func (w *Watcher) Look(ctx context.Context, id string) (TaskView, error) {
+	view, err := w.look(ctx, id)
+	if err != nil {
+		return TaskView{}, fmt.Errorf("look at task %s: %w", id, verdictOfRead(err))
+	}
+	return view, nil
+}
+
+func (w *Watcher) look(ctx context.Context, id string) (view TaskView, err error) {
+	view.ID = id
+	view.SpecVersion, view.SpecErr, err = w.part(ctx, zkpaths.Task(id), &view.Spec)
+	if err != nil {
+		return view, err
+	}
+	if errors.Is(view.SpecErr, ErrMissing) {
+		return view, ErrNoTask
+	}
+	view.LastCommitVersion, view.LastCommitErr, err = w.session.part(ctx, zkpaths.Checkpoint(id), &view.LastCommit)
+	if err != nil {
+		return view, err
+	}
+	view.StatusVersion, view.StatusErr, err = w.part(ctx, zkpaths.State(id), &view.Status)
+	if err != nil {
+		return view, err
+	}
+	listed, err := w.read(ctx, zkpaths.Line(id), true)
+	if errors.Is(err, zk.ErrNoNode) {
+		view.LineErr = fmt.Errorf("%s: %w", zkpaths.Line(id), ErrMissing)
+		return view, nil
+	}
+	if err != nil {
+		return view, err
+	}
+	line, foreign := zkpaths.ParseLine(listed.children)
+	view.Foreign = foreign
+	for _, place := range line {
+		view.Line = append(view.Line, Member{Place: place})
+	}
+	return view, nil
+}
+
+// LastCommit reads a task's checkpoint, which is not watched. wrong says why it
+// cannot be used: *zkpaths.UnreadableError, *zkpaths.NewerFormatError, ErrMissing.
+func (w *Watcher) LastCommit(ctx context.Context, id string) (last zkpaths.LastCommit, wrong, err error) {
+	path := zkpaths.Checkpoint(id)
+	_, wrong, err = w.session.part(ctx, path, &last)
+	if err != nil {
+		return last, nil, fmt.Errorf("read %s: %w", path, verdictOfRead(err))
+	}
+	return last, wrong, nil
+}
+
+// part is Session.part, watched.
+func (w *Watcher) part(ctx context.Context, path string, p zkpaths.Payload) (version int32, wrong, err error) {
+	found, err := w.read(ctx, path, false)
+	if errors.Is(err, zk.ErrNoNode) {
+		return -1, fmt.Errorf("%s: %w", path, ErrMissing), nil
+	}
+	if err != nil {
+		return -1, nil, err
+	}
+	return found.stat.Version, zkpaths.Decode(path, found.data, p), nil
+}
+
+// read reads a node's data, or lists its children, with a new watch unless one
+// stands. The watch is noted before it is asked for, since it may fire before its
+// reply is seen here.
+func (w *Watcher) read(ctx context.Context, path string, list bool) (node, error) {
+	plain, watched := w.session.get, w.session.getWatched
+	if list {
+		plain, watched = w.session.list, w.session.listWatched
+	}
+	w.mu.Lock()
+	last, stood := w.standing[path]
+	if !stood {
+		w.standing[path] = 0
+	}
+	w.mu.Unlock()
+	read := watched
+	if stood {
+		read = plain
+	}
+	found, err := read(ctx, path)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, stands := w.standing[path]
+	if stands && err != nil {
+		delete(w.standing, path)
+	}
+	if !stands || err != nil {
+		return found, err
+	}
+	zxid := found.stat.Mzxid
+	if list {
+		zxid = found.stat.Pzxid
+	}
+	w.standing[path] = zxid
+	if stood && last != zxid { // nobody has announced the change: the watch is lost
+		delete(w.standing, path)
+	}
+	return found, nil
+}
+
+// verdictOfRead turns the error of a read into what the reader acts on.
+func verdictOfRead(err error) error {
+	if errors.Is(err, errUnknown) {
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
+	return err
+}
