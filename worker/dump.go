@@ -93,7 +93,7 @@ func (d *dump) stale(spec zkpaths.Spec) bool {
 func (d *dump) flushInterval() time.Duration { return time.Duration(d.spec.FlushInterval) }
 
 func (d *dump) run() error {
-	if err := d.spec.Check(); err != nil {
+	if err := checkSpec(d.spec); err != nil {
 		return blockedBySpec(d.t.m.task, err)
 	}
 	arch, s, err := d.findEnd(d.reading)
@@ -140,6 +140,9 @@ func (d *dump) run() error {
 func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 	s := scene{Spec: d.spec, Last: d.t.t.Last()}
 	store, err := d.t.m.openStore(d.spec.Archive)
+	if refused := (*archive.StoreError)(nil); err != nil && !errors.As(err, &refused) {
+		return nil, s, blockedBySpec(d.t.m.task, err) // no store was asked: the URL names none
+	}
 	if err != nil {
 		return nil, s, err
 	}
@@ -280,7 +283,11 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 		return s.End, err
 	}
 	d.t.m.tally.began(tl)
-	d.log.Warn().Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
+	level := zerolog.WarnLevel
+	if tl.Reason == archive.ReasonFirst {
+		level = zerolog.InfoLevel
+	}
+	d.log.WithLevel(level).Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
 	return arch.Walk(d.reading, nil)
 }
 
