@@ -45,6 +45,9 @@ func (a *Archive) Walk(ctx context.Context, hint *Hint) (End, error) {
 		return End{}, err
 	}
 	c := a.newChain(start)
+	if start.HasLast {
+		c.entered[start.Last.File] = true // the hint fitted
+	}
 	for err == nil {
 		_, err = c.next(ctx)
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"time"
 
 	"binkeeper/archive"
@@ -29,6 +30,8 @@ type cutter struct {
 	previous         *gtid.Set // what the file's previous-GTIDs event says, if this segment holds it
 	atHead           bool      // the file's second event comes next, which may be that one
 
+	nextFile string // the file ends here, which was read with its head, and this one follows
+
 	// The overlap up to the end of the last cut, for a transaction that spans
 	// segments and for a segment without bytes.
 	overlap     xxhash.Digest
@@ -48,6 +51,23 @@ func newCutter(end archive.End) *cutter {
 }
 
 func (c *cutter) empty() bool { return len(c.buf) == 0 }
+
+// next reads one more event of s into the segment. An event that does not belong at
+// the segment's end is an error, and not taken in.
+func (c *cutter) next(s stream, until time.Time) (source.Event, error) {
+	before := len(c.buf)
+	buf, ev, err := s.Next(c.buf, until)
+	c.buf = buf
+	if err != nil || ev.Kind != source.Data {
+		return ev, err
+	}
+	if end := c.start + int64(len(buf)); ev.End != end {
+		c.buf = buf[:before]
+		return ev, fmt.Errorf("an event that ends at %d was read where one to %d of %s belongs", ev.End, end, c.file)
+	}
+	c.add(&ev, s)
+	return ev, nil
+}
 
 // add takes note of an event whose bytes stand at the end of buf.
 func (c *cutter) add(ev *source.Event, s stream) {

@@ -22,6 +22,7 @@ type dump struct {
 	t        *term
 	spec     zkpaths.Spec // as it was when the dump began
 	known    string       // the file that the status says the archive has come to, or ""
+	found    string       // what the term's last dump found in the stream: see scene
 	log      zerolog.Logger
 	progress progress
 	server   source.Server // who answered when the dump began
@@ -40,7 +41,7 @@ type dump struct {
 // startDump begins a dump that lives no longer than ctx.
 func startDump(ctx context.Context, t *term) *dump {
 	d := &dump{
-		t: t, spec: t.m.spec.Spec, known: t.status.File, log: t.log,
+		t: t, spec: t.m.spec.Spec, known: t.status.File, found: t.found, log: t.log,
 		opened: make(chan struct{}), done: make(chan struct{}),
 		progress: progress{advanced: make(chan struct{})},
 	}
@@ -138,7 +139,7 @@ func (d *dump) run() error {
 // end is the barrier: it proves that this is still the primary's term, and
 // raises the term above every one in the archive.
 func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
-	s := scene{Spec: d.spec, Last: d.t.t.Last()}
+	s := scene{Spec: d.spec, Last: d.t.t.Last(), Found: d.found}
 	store, err := d.t.m.openStore(d.spec.Archive)
 	if refused := (*archive.StoreError)(nil); err != nil && !errors.As(err, &refused) {
 		return nil, s, blockedBySpec(d.t.m.task, err) // no store was asked: the URL names none
@@ -288,22 +289,27 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 		level = zerolog.InfoLevel
 	}
 	d.log.WithLevel(level).Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
-	return arch.Walk(d.reading, nil)
+	end, err := arch.Walk(d.reading, nil)
+	if err == nil && (end.Timeline != tl.Timeline || end.HasLast) {
+		// Somebody has gone on while this writer slept: what was read so far belongs
+		// to no place there.
+		err = &archive.ConflictError{Object: arch.SegmentName(tl.Timeline, tl.FirstFile, 0)}
+	}
+	return end, err
 }
 
 // readHead reads the two events that a file begins with: the format description,
 // and the previous GTIDs where the server writes them.
 func readHead(s stream, c *cutter) error {
-	for c.events < 2 {
-		buf, ev, err := s.Next(c.buf, time.Time{})
-		c.buf = buf
+	for c.events < 2 && c.nextFile == "" {
+		ev, err := c.next(s, time.Time{})
 		if err != nil {
 			return err
 		}
-		if ev.Kind != source.Data {
+		if ev.Kind == source.Heartbeat {
 			return nil
 		}
-		c.add(&ev, s)
+		c.nextFile = ev.NextFile
 	}
 	return nil
 }

@@ -34,7 +34,11 @@ func blockedBySpec(task string, err error) error {
 	if newer := (*zkpaths.NewerFormatError)(nil); errors.As(err, &newer) {
 		return blocked(zkpaths.BlockedNewerFormat, err, newer.Hint())
 	}
-	return blocked(zkpaths.BlockedBadSpec, err, "write a good spec back to "+zkpaths.Task(task)+", or remove the node and create the task again")
+	mend := "write a good spec back to " + zkpaths.Task(task) + ", or remove the node and create the task again"
+	if unreadable := (*zkpaths.UnreadableError)(nil); !errors.As(err, &unreadable) && hintOf(err) != "" {
+		mend = hintOf(err) + "; " + mend
+	}
+	return blocked(zkpaths.BlockedBadSpec, err, mend)
 }
 
 func (e *blockedError) Error() string { return e.err.Error() }
@@ -103,7 +107,7 @@ func judgeEnd(err error) ending {
 	case errors.Is(err, coord.ErrFenced):
 		return ending{kind: endedFenced}
 	case errors.As(err, &conflict):
-		return ending{kind: endedByConflict}
+		return saying(endedByConflict, reasonConflict)
 	case errors.Is(err, coord.ErrDisconnected):
 		return ending{kind: endedCutOff}
 	case errors.As(err, &block):

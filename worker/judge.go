@@ -7,6 +7,7 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/internal/gtid"
+	"binkeeper/internal/secret"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
 )
@@ -25,6 +26,9 @@ type scene struct {
 	Spec     zkpaths.Spec
 	Server   source.Server
 	Files    []source.BinlogFile // in the source's order; never empty
+	// Found is the reason for a new timeline that only the stream has shown, to the
+	// dump before this one, or "".
+	Found string
 }
 
 // A course is how the dump is to go.
@@ -38,6 +42,29 @@ type course struct {
 	Begin string
 }
 
+// checkSpec reports the first value of a spec that no worker can work by. Commands
+// write none such; a hand in ZooKeeper may.
+func checkSpec(s zkpaths.Spec) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if _, err := source.ParseURL(s.Source); err != nil {
+		return err
+	}
+	if err := secret.Check(s.PasswordRef); err != nil {
+		return err
+	}
+	switch {
+	case s.Start != "earliest" && s.Start != "current" && !archive.ValidFile(s.Start):
+		return fmt.Errorf("start %q: want earliest, current or the name of a binlog file", s.Start)
+	case s.TaskUID == "":
+		return errors.New("task_uid is empty: an archive could not be told from another task's")
+	case s.ReplicaServerID == 0:
+		return errors.New("replica_server_id is 0, by which a source takes nobody for a replica")
+	}
+	return nil
+}
+
 // judge decides how a dump goes on from what is archived. Where it does not
 // fit the source, that is a *blockedError, unless the operator has answered it.
 func judge(s scene) (course, error) {
@@ -45,6 +72,9 @@ func judge(s scene) (course, error) {
 		return firstCourse(s)
 	}
 	reason, err := unfit(s)
+	if reason == "" {
+		reason = s.Found // without an answer to it, the stream is looked at again
+	}
 	accepted := reason == archive.ReasonGap && s.Spec.Accept.Answers(zkpaths.AcceptGap, s.Last) ||
 		reason != "" && reason != archive.ReasonGap && s.Spec.Accept.Answers(zkpaths.AcceptNewTimeline, s.Last)
 	switch {

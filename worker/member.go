@@ -294,7 +294,7 @@ func (m *member) sawSpec(v coord.SpecView, ok bool) {
 		return
 	}
 	if v.Err != nil && m.specKnown {
-		m.log.Warn().Err(v.Err).Msg("keeping to the last good spec")
+		m.log.Warn().Err(v.Err).Str("hint", hintOf(v.Err)).Msg("keeping to the last good spec")
 		return
 	}
 	m.spec, m.specKnown = v, true

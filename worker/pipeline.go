@@ -79,16 +79,26 @@ func (p *pipeline) run() error {
 	})
 	g.Go(func() error { return p.checkpoint(ctx) })
 	looking, endLook := context.WithCancel(ctx)
-	g.Go(func() error { return p.d.watchAddress(looking) })
+	var moved error
+	g.Go(func() error {
+		if moved = p.d.watchAddress(looking); moved != nil {
+			p.d.stop() // what was read of the server that is gone is still stored
+		}
+		return nil
+	})
 
 	readErr := p.read(ctx)
+	inOrder := p.d.reading.Err() != nil // before anything below ends it too
 	endLook()
 	close(p.work)
 	close(p.order)
 	if err := g.Wait(); err != nil {
 		return err // a later stage's, which may be what ended the stream
 	}
-	if p.d.reading.Err() != nil {
+	switch {
+	case moved != nil:
+		return moved
+	case inOrder:
 		return nil
 	}
 	return readErr
@@ -98,6 +108,12 @@ func (p *pipeline) run() error {
 func (p *pipeline) read(ctx context.Context) error {
 	if err := p.takeSlot(ctx); err != nil {
 		return err
+	}
+	if next := p.cutter.nextFile; next != "" {
+		p.cutter.nextFile = ""
+		if err := p.flush(ctx, next); err != nil {
+			return err
+		}
 	}
 	for {
 		var until time.Time
@@ -123,8 +139,7 @@ func (p *pipeline) read(ctx context.Context) error {
 func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 	c := p.cutter
 	for n := 1; ; n++ {
-		buf, ev, err := p.stream.Next(c.buf, until)
-		c.buf = buf
+		ev, err := c.next(p.stream, until)
 		if err != nil {
 			return err
 		}
@@ -139,7 +154,6 @@ func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 			return p.flush(ctx, ev.NextFile)
 		}
 		p.d.progress.received.Add(ev.End - ev.Start)
-		c.add(&ev, p.stream)
 		switch {
 		case ev.NextFile != "":
 			return p.flush(ctx, ev.NextFile)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"binkeeper/archive"
 	"binkeeper/internal/coord"
 	"binkeeper/zkpaths"
 
@@ -26,15 +27,17 @@ type term struct {
 	reports  *time.Timer    // fires when the next report is due
 	unsaid   bool           // status is newer than what ZooKeeper has
 
-	dumps    int64     // begun in this term
-	failures int       // attempts that failed in a row
-	retryAt  time.Time // when the next attempt is due
-	away     time.Time // since when the source or the store cannot be reached; zero: reached
-	doubted  bool      // the last dump failed although it was open: the next one has to show more
-	replaced bool      // a write was refused: somebody else is primary
-	watchdog watchdog
-	walked   bool // the checkpoint has been brought to the chain's end in this term
-	warned   map[string]bool
+	dumps     int64     // begun in this term
+	failures  int       // attempts that failed in a row
+	conflicts int       // attempts in a row that met another writer
+	retryAt   time.Time // when the next attempt is due
+	away      time.Time // since when the source or the store cannot be reached; zero: reached
+	doubted   bool      // the last dump failed although it was open: the next one has to show more
+	replaced  bool      // a write was refused: somebody else is primary
+	found     string    // what the last dump found in the stream: the reason of a new timeline
+	watchdog  watchdog
+	walked    bool // the checkpoint has been brought to the chain's end in this term
+	warned    map[string]bool
 }
 
 func newTerm(m *member, t *coord.Term, status zkpaths.Status) *term {
@@ -103,17 +106,19 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 	case endTerm:
 		return nil, true, coord.ErrFenced
 	case resign:
-		t.m.tally.errors.add(reasonWedged)
-		t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
-		return nil, true, t.bounded(ctx, t.t.Resign)
+		return nil, true, t.resign(ctx)
 	case handOver:
-		t.endDump()
+		if !t.endDump(ctx) {
+			return nil, true, t.resign(ctx)
+		}
 		last := t.say(zkpaths.StateStopped, "", "", "")
 		return nil, true, t.bounded(ctx, func(ctx context.Context) error { return t.t.HandOver(ctx, last) })
 	case yield:
 		return t.yield(ctx)
 	case endDump:
-		t.endDump()
+		if !t.endDump(ctx) {
+			return nil, true, t.resign(ctx)
+		}
 		t.retryAt = time.Time{}
 	case pause:
 		if t.status.State != zkpaths.StatePaused {
@@ -125,6 +130,7 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 			t.write(ctx, t.say(zkpaths.StateStarting, "", "", ""))
 		}
 		t.dump = startDump(ctx, t)
+		t.watchdog = watchdog{} // what is being retried is no wedge
 		if t.dumps++; t.dumps > 1 {
 			t.m.tally.reconnects.Add(1)
 		}
@@ -142,8 +148,12 @@ func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
 	if !t.away.IsZero() {
 		cause = fmt.Errorf("yielded: %s", t.status.Detail)
 		t.m.yieldAfter *= 2
-	} else {
-		t.endDump()
+		if t.dump != nil {
+			t.dump.abort(errTermOver)
+		}
+	}
+	if !t.endDump(ctx) {
+		return nil, true, t.resign(ctx)
 	}
 	last := t.say(zkpaths.StateStopped, t.status.Reason, t.status.Detail, "")
 	var next *coord.Instance
@@ -174,15 +184,46 @@ func (t *term) commit(ctx context.Context, next zkpaths.LastCommit) error {
 	return err
 }
 
+// resign leaves the line without a word, because something hangs that cannot be
+// waited for.
+func (t *term) resign(ctx context.Context) error {
+	t.m.tally.errors.add(reasonWedged)
+	t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
+	for {
+		changed := t.m.sess.Changed()
+		err := t.bounded(ctx, t.t.Resign)
+		if !errors.Is(err, coord.ErrDisconnected) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // endDump ends the dump in good order: what has been read is archived and
-// committed.
-func (t *term) endDump() {
+// committed. It is false when the dump hangs, or ctx has ended first.
+func (t *term) endDump(ctx context.Context) bool {
 	if t.dump == nil {
-		return
+		return true
 	}
 	t.dump.stop()
-	<-t.dump.done
-	t.ended(t.dump.err)
+	for {
+		moved := t.dump.progress.moved()
+		select {
+		case <-t.dump.done:
+			t.ended(t.dump.err)
+			return true
+		case <-ctx.Done():
+			return false
+		case <-time.After(t.m.w.bounds.wedge):
+			if t.dump.progress.moved() == moved {
+				return false
+			}
+		}
+	}
 }
 
 // drop ends the dump at once, and waits until nothing of it runs any more.
@@ -228,10 +269,16 @@ func (t *term) await(stop, alive context.Context, changed <-chan struct{}) {
 	}
 }
 
+// foundReasons are the reasons of a new timeline that answer a block.
+var foundReasons = map[string]string{
+	zkpaths.BlockedDiverged: archive.ReasonDiverged,
+	zkpaths.BlockedPurged:   archive.ReasonGap,
+}
+
 // opened takes note that the dump is open: the source and the store are there.
 func (t *term) opened(ctx context.Context) {
 	t.away, t.failures, t.m.yieldAfter = time.Time{}, 0, t.m.w.bounds.unreachable
-	t.doubted = false
+	t.doubted, t.found, t.conflicts = false, "", 0
 	from := t.dump.from
 	t.log.Info().Str("file", from.File).Int64("position", from.Offset).Int64("timeline", from.Timeline).Msg("archiving")
 	t.write(ctx, t.say(zkpaths.StateRunning, "", "", ""))
@@ -256,13 +303,18 @@ func (t *term) ended(err error) {
 		// Another writer was here. The barrier of the next attempt tells whether
 		// this is still the primary's term.
 		t.log.Warn().Err(err).Msg("another writer has appended; walking to the chain's end again")
-		t.retryAt = time.Time{}
+		t.retryAt = time.Now()
+		if t.conflicts++; t.conflicts > 1 {
+			t.retryAt = t.retryAt.Add(retryDelay(t.conflicts - 1))
+			t.trouble(zkpaths.StateStarting, trouble)
+		}
 		return
 	case endedCutOff:
 		t.retryAt = time.Now().Add(retryDelay(1))
 		return
 	case endedBlocked:
 		t.retryAt = time.Now().Add(t.m.w.bounds.blockedLook)
+		t.found = foundReasons[trouble.reason]
 		t.away, t.failures = time.Time{}, 0
 		t.trouble(zkpaths.StateBlocked, trouble)
 		return

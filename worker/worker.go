@@ -113,7 +113,8 @@ func (w *Worker) setReady(err error) {
 
 // Run serves tasks until ctx ends, then hands every term over and returns nil.
 // It returns an error only when trying again cannot help: another live worker
-// has the same server id. No goroutine outlives it.
+// has the same server id, or ZooKeeper refuses what a worker does. No goroutine
+// outlives it.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.members.Wait()
 	var sess *coord.Session
@@ -122,18 +123,23 @@ func (w *Worker) Run(ctx context.Context) error {
 		if sess == nil {
 			var err error
 			if sess, err = coord.Open(ctx, w.cfg.ZooKeeper); err != nil {
-				return nil // it gives up only when ctx has ended
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
 			}
 		}
 		own = append(own, sess.ID())
 		if err := sess.RegisterWorker(ctx, w.node(), own[:len(own)-1]); err != nil {
+			over := sess.Err() != nil
 			sess.Close()
-			if taken := (*coord.TakenError)(nil); errors.As(err, &taken) {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if !over {
 				return err
 			}
-			if ctx.Err() == nil {
-				w.log.Warn().Err(err).Msg("session ended before the worker was registered")
-			}
+			w.log.Warn().Err(err).Msg("session ended before the worker was registered")
 			sess = nil
 			continue
 		}
@@ -186,6 +192,7 @@ func (w *Worker) serve(ctx context.Context, sess *coord.Session) (next *coord.Se
 			}
 			return nil
 		case <-sess.Done():
+			f.abort()
 			w.log.Warn().Err(sess.Err()).Msg("ZooKeeper session is over")
 			unfollow()
 			return <-replaced
@@ -207,7 +214,8 @@ func (w *Worker) serve(ctx context.Context, sess *coord.Session) (next *coord.Se
 
 // replace tries a new session beside sess once sess has been disconnected for
 // three timeouts: an ensemble that was restored from a backup refuses the old
-// one for ever. It sends that session, or nil when ctx or sess has ended first.
+// one for ever. The open dumps go on meanwhile. It sends that session, or nil when
+// ctx or sess has ended first.
 func (w *Worker) replace(ctx context.Context, sess *coord.Session) <-chan *coord.Session {
 	replaced := make(chan *coord.Session, 1)
 	w.members.Go(func() {
@@ -222,7 +230,7 @@ func (w *Worker) replace(ctx context.Context, sess *coord.Session) <-chan *coord
 			}
 			var due <-chan time.Time
 			if cut > 0 {
-				due = time.After(3*sess.Timeout() - cut)
+				due = time.After(max(3*sess.Timeout()-cut, time.Second))
 			}
 			select {
 			case <-ctx.Done():
@@ -242,32 +250,46 @@ func (w *Worker) replace(ctx context.Context, sess *coord.Session) <-chan *coord
 }
 
 // openBeside opens a new session while sess stays cut off. It returns nil when
-// sess is connected again or over, or ctx has ended.
+// sess is connected again or over, or ctx has ended. After an outage both may be
+// granted at once: then sess, with its terms and dumps, is the one to keep.
 func (w *Worker) openBeside(ctx context.Context, sess *coord.Session) *coord.Session {
-	ctx, cancel := context.WithCancel(ctx)
+	trying, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		defer cancel()
+		awaitConnection(trying, sess)
+	})
+	defer watch.Wait()
 	defer cancel()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for sess.Disconnected() > 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-sess.Done():
-				cancel()
-				return
-			case <-sess.Changed():
-			}
-		}
-		cancel()
-	}()
-	s, err := coord.Open(ctx, w.cfg.ZooKeeper)
-	cancel()
-	<-watched
+	s, err := coord.Open(trying, w.cfg.ZooKeeper)
 	if err != nil {
-		return nil // it gives up only when ctx has ended
+		return nil
+	}
+	grace, end := context.WithTimeout(trying, sess.Timeout())
+	defer end()
+	awaitConnection(grace, sess)
+	if sess.Disconnected() == 0 || sess.Err() != nil || ctx.Err() != nil {
+		s.Close()
+		return nil
 	}
 	return s
+}
+
+// awaitConnection waits until sess is connected or over, or ctx ends.
+func awaitConnection(ctx context.Context, sess *coord.Session) {
+	for {
+		changed := sess.Changed()
+		if sess.Disconnected() == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-sess.Done():
+			return
+		case <-changed:
+		}
+	}
 }
 
 // matches reports whether this worker is to serve the task.

@@ -43,7 +43,7 @@ func (e *UnreadableError) Error() string { return e.Path + " is unreadable: " + 
 
 // Hint names the operator's next step.
 func (e *UnreadableError) Hint() string {
-	return "write the last good JSON back to " + e.Path + "; until then it is left as it is"
+	return "write the last good JSON back to " + e.Path
 }
 
 // A NewerFormatError says that a newer version has written a payload.

@@ -2,6 +2,7 @@ package zkpaths
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -112,8 +113,18 @@ func (s Status) Say(state string, by Place, term int64, at time.Time, reason, de
 		}
 	}
 	next.State, next.Term, next.ServerID, next.Instance = state, term, by.ServerID, by.Name
-	next.UpdatedAt, next.Reason, next.Detail, next.Hint = now, reason, detail, hint
+	next.UpdatedAt, next.Reason, next.Detail, next.Hint = now, reason, shortened(detail), hint
 	return next
+}
+
+// maxDetail keeps a status under MaxPayload: a missing GTID set may be long.
+const maxDetail = 4 << 10
+
+func shortened(detail string) string {
+	if len(detail) <= maxDetail {
+		return detail
+	}
+	return strings.ToValidUTF8(detail[:maxDetail], "") + "…"
 }
 
 // NewStatus is the status of a task that nobody has served yet.

@@ -51,7 +51,8 @@ func (s *Session) FollowTasks(ctx context.Context) <-chan []string {
 }
 
 // FollowLine sends the task's line, first in line first; it is empty when the
-// task is gone.
+// task is gone. Who is first is a session's: what was made by hand in front of it is
+// left out.
 func (s *Session) FollowLine(ctx context.Context, task string) <-chan []zkpaths.Place {
 	path := zkpaths.Line(task)
 	foreign := s.foreign(path)
@@ -61,6 +62,19 @@ func (s *Session) FollowLine(ctx context.Context, task string) <-chan []zkpaths.
 			return nil, nil, err
 		}
 		line, others := zkpaths.ParseLine(found.children)
+		for len(line) > 0 {
+			first, err := s.get(ctx, zkpaths.Member(task, line[0].Name))
+			if err == nil && first.stat.EphemeralOwner != 0 {
+				break
+			}
+			if err != nil && !errors.Is(err, zk.ErrNoNode) {
+				return nil, nil, err
+			}
+			if err == nil { // no session's: it would hold the line up for ever
+				others = append(others, line[0].Name)
+			}
+			line = line[1:]
+		}
 		foreign(others)
 		return line, found.watch, nil
 	}

@@ -197,13 +197,14 @@ func TestForeignNodes(t *testing.T) {
 	for _, path := range []string{"/tasks/_odd", "/tasks/orders/instance/foo", "/tasks/orders/instance/_c_x", "/workers/foo"} {
 		c.create(path, "x", zk.FlagPersistent)
 	}
-	c.create("/tasks/orders/instance/server_9_-000000007", `{"format":1,"server_id":"9"}`, zk.FlagPersistent)
+	c.create("/tasks/orders/instance/server_9_-000000007", `{"format":1,"server_id":"9"}`, zk.FlagEphemeral)
+	c.create("/tasks/orders/instance/server_8_-000000008", `{"format":1,"server_id":"8"}`, zk.FlagPersistent) // no session's
 	i := join(t, s, "orders", "1")
 	view := look(t, s, "orders")
 	if got, want := names(view.Line), "server_9_-000000007 "+i.Place().Name; got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
-	if got, want := fmt.Sprint(view.Foreign), "[_c_x foo]"; got != want {
+	if got, want := fmt.Sprint(view.Foreign), "[_c_x foo server_8_-000000008]"; got != want {
 		t.Errorf("foreign %s, want %s", got, want)
 	}
 	if line := next(t, s.FollowLine(t.Context(), "orders"), time.Second); len(line) != 2 {

@@ -163,6 +163,7 @@ func (t *Term) follow(next *zkpaths.LastCommit) {
 	} else {
 		next.Term, next.Commit = t.number, t.last.Commit+1
 	}
+	next.Head = t.last.Head // with the keys that a later version has put there
 	t.stamp(next)
 }
 

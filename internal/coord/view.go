@@ -77,8 +77,12 @@ func (s *Session) lookOnce(ctx context.Context, id string) (view TaskView, err e
 	}
 	line, foreign := zkpaths.ParseLine(listed.children)
 	view.Foreign = foreign
-	view.Line, err = s.members(ctx, id, line)
-	return view, err
+	for _, member := range line {
+		if err := s.member(ctx, &view, member); err != nil {
+			return view, err
+		}
+	}
+	return view, nil
 }
 
 // part reads one payload: its version, what is wrong with it, and what kept it
@@ -94,21 +98,22 @@ func (s *Session) part(ctx context.Context, path string, p zkpaths.Payload) (ver
 	return found.stat.Version, zkpaths.Decode(path, found.data, p), nil
 }
 
-// members reads the payloads of line, without those that vanish meanwhile.
-func (s *Session) members(ctx context.Context, task string, line []zkpaths.Place) ([]Member, error) {
-	var members []Member
-	for _, place := range line {
-		path := zkpaths.Member(task, place.Name)
-		found, err := s.get(ctx, path)
-		if errors.Is(err, zk.ErrNoNode) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		m := Member{Place: place, Session: found.stat.EphemeralOwner}
-		m.Err = zkpaths.Decode(path, found.data, &m.Instance)
-		members = append(members, m)
+// member reads one payload of the line, unless it has vanished meanwhile. What no
+// session holds is no instance, whatever its name.
+func (s *Session) member(ctx context.Context, view *TaskView, place zkpaths.Place) error {
+	path := zkpaths.Member(view.ID, place.Name)
+	found, err := s.get(ctx, path)
+	switch {
+	case errors.Is(err, zk.ErrNoNode):
+		return nil
+	case err != nil:
+		return err
+	case found.stat.EphemeralOwner == 0:
+		view.Foreign = append(view.Foreign, place.Name)
+		return nil
 	}
-	return members, nil
+	m := Member{Place: place, Session: found.stat.EphemeralOwner}
+	m.Err = zkpaths.Decode(path, found.data, &m.Instance)
+	view.Line = append(view.Line, m)
+	return nil
 }

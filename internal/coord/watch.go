@@ -27,13 +27,14 @@ type Watcher struct {
 	changed chan struct{} // holds one value while touched has any
 
 	mu       sync.Mutex
-	standing map[string]int64 // by path: the zxid that a standing watch has last seen, 0 before the first
-	touched  map[string]bool  // ids of tasks
+	standing map[string]int64    // by path: the zxid that a standing watch has last seen, 0 before the first
+	touched  map[string]bool     // ids of tasks
+	views    map[string]TaskView // by id: what was read last, without the status
 }
 
 // Watch returns the session's Watcher, a new one in place of an earlier one.
 func (s *Session) Watch() *Watcher {
-	w := &Watcher{session: s, changed: make(chan struct{}, 1), standing: map[string]int64{}, touched: map[string]bool{}}
+	w := &Watcher{session: s, changed: make(chan struct{}, 1), standing: map[string]int64{}, touched: map[string]bool{}, views: map[string]TaskView{}}
 	s.watcher.Store(w)
 	return w
 }
@@ -81,53 +82,98 @@ func (w *Watcher) announced(path string) {
 // One task is to be looked at by one goroutine at a time. ErrNoTask: there is no
 // such task.
 func (w *Watcher) Look(ctx context.Context, id string) (TaskView, error) {
-	view, err := w.look(ctx, id)
+	return w.view(ctx, id, func(string) bool { return true })
+}
+
+// Refresh is a Look that reads the status, and of the rest only what was announced
+// to have changed. The checkpoint, which is not watched, is the one read last.
+func (w *Watcher) Refresh(ctx context.Context, id string) (TaskView, error) {
+	return w.view(ctx, id, func(path string) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		_, known := w.views[id]
+		_, stands := w.standing[path]
+		return !known || !stands && path != zkpaths.Checkpoint(id)
+	})
+}
+
+// view reads a task's status, and what else is stale.
+func (w *Watcher) view(ctx context.Context, id string, stale func(path string) bool) (TaskView, error) {
+	w.mu.Lock()
+	view := w.views[id]
+	w.mu.Unlock()
+	view.ID = id
+	err := w.fill(ctx, &view, stale)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err != nil {
+		delete(w.views, id)
 		return TaskView{}, fmt.Errorf("look at task %s: %w", id, verdictOfRead(err))
 	}
+	kept := view
+	kept.Status, kept.StatusErr = zkpaths.Status{}, nil
+	w.views[id] = kept
 	return view, nil
 }
 
-func (w *Watcher) look(ctx context.Context, id string) (view TaskView, err error) {
-	view.ID = id
-	view.SpecVersion, view.SpecErr, err = w.part(ctx, zkpaths.Task(id), &view.Spec)
-	if err != nil {
-		return view, err
+func (w *Watcher) fill(ctx context.Context, view *TaskView, stale func(path string) bool) (err error) {
+	id := view.ID
+	if path := zkpaths.Task(id); stale(path) {
+		view.Spec = zkpaths.Spec{}
+		if view.SpecVersion, view.SpecErr, err = w.part(ctx, path, &view.Spec); err != nil {
+			return err
+		}
+		if errors.Is(view.SpecErr, ErrMissing) {
+			return ErrNoTask
+		}
 	}
-	if errors.Is(view.SpecErr, ErrMissing) {
-		return view, ErrNoTask
+	if path := zkpaths.Checkpoint(id); stale(path) {
+		view.LastCommit = zkpaths.LastCommit{}
+		if view.LastCommitVersion, view.LastCommitErr, err = w.session.part(ctx, path, &view.LastCommit); err != nil {
+			return err
+		}
 	}
-	view.LastCommitVersion, view.LastCommitErr, err = w.session.part(ctx, zkpaths.Checkpoint(id), &view.LastCommit)
-	if err != nil {
-		return view, err
+	if view.StatusVersion, view.StatusErr, err = w.part(ctx, zkpaths.State(id), &view.Status); err != nil {
+		return err
 	}
-	view.StatusVersion, view.StatusErr, err = w.part(ctx, zkpaths.State(id), &view.Status)
-	if err != nil {
-		return view, err
+	if path := zkpaths.Line(id); stale(path) {
+		return w.line(ctx, path, view)
 	}
-	listed, err := w.read(ctx, zkpaths.Line(id), true)
+	return nil
+}
+
+func (w *Watcher) line(ctx context.Context, path string, view *TaskView) error {
+	view.Line, view.Foreign, view.LineErr = nil, nil, nil
+	listed, err := w.read(ctx, path, true)
 	if errors.Is(err, zk.ErrNoNode) {
-		view.LineErr = fmt.Errorf("%s: %w", zkpaths.Line(id), ErrMissing)
-		return view, nil
+		view.LineErr = fmt.Errorf("%s: %w", path, ErrMissing)
+		return nil
 	}
 	if err != nil {
-		return view, err
+		return err
 	}
 	line, foreign := zkpaths.ParseLine(listed.children)
 	view.Foreign = foreign
 	for _, place := range line {
 		view.Line = append(view.Line, Member{Place: place})
 	}
-	return view, nil
+	return nil
 }
 
 // LastCommit reads a task's checkpoint, which is not watched. wrong says why it
 // cannot be used: *zkpaths.UnreadableError, *zkpaths.NewerFormatError, ErrMissing.
+// Of one task it is called by the goroutine that may Look at it.
 func (w *Watcher) LastCommit(ctx context.Context, id string) (last zkpaths.LastCommit, wrong, err error) {
 	path := zkpaths.Checkpoint(id)
-	_, wrong, err = w.session.part(ctx, path, &last)
+	version, wrong, err := w.session.part(ctx, path, &last)
 	if err != nil {
 		return last, nil, fmt.Errorf("read %s: %w", path, verdictOfRead(err))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if view, known := w.views[id]; known {
+		view.LastCommit, view.LastCommitVersion, view.LastCommitErr = last, version, wrong
+		w.views[id] = view
 	}
 	return last, wrong, nil
 }

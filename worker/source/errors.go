@@ -76,6 +76,21 @@ func (e *UnfitError) Hint() string {
 	return e.Advice
 }
 
+// FileError is a certificate or key of the source's URL that cannot be read on this
+// machine.
+type FileError struct {
+	Parameter string // of the URL
+	Err       error
+}
+
+func (e *FileError) Error() string { return "read " + e.Parameter + ": " + e.Err.Error() }
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Hint is the operator's next step.
+func (e *FileError) Hint() string {
+	return "the file must be PEM, and readable on every machine that runs a worker, and here"
+}
+
 // unreachableError is an ErrUnreachable with its cause.
 type unreachableError struct {
 	address string

@@ -105,7 +105,7 @@ func checksumFits(event []byte, h header) bool {
 	}
 	want := binary.LittleEndian.Uint32(event[end:])
 	if h.kind != typeFormatDescription || h.flags&flagInUse == 0 {
-		return crc32.ChecksumIEEE(event[:end]) == want
+		return checksum(event[:end]) == want
 	}
 	masked := [headerSize]byte(event)
 	masked[17] &^= flagInUse

@@ -21,17 +21,17 @@ func (t Target) tlsConfig(offered bool) (*tls.Config, error) {
 	if t.SSLCA != "" {
 		pem, err := os.ReadFile(t.SSLCA)
 		if err != nil {
-			return nil, fmt.Errorf("read ssl-ca: %w", err)
+			return nil, &FileError{"ssl-ca", err}
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read ssl-ca %s: no PEM certificate in it", t.SSLCA)
+			return nil, &FileError{"ssl-ca", fmt.Errorf("%s: no PEM certificate in it", t.SSLCA)}
 		}
 	}
 	if t.SSLCert != "" {
 		pair, err := tls.LoadX509KeyPair(t.SSLCert, t.SSLKey)
 		if err != nil {
-			return nil, fmt.Errorf("read ssl-cert %s and ssl-key %s: %w", t.SSLCert, t.SSLKey, err)
+			return nil, &FileError{"ssl-cert and ssl-key", fmt.Errorf("%s, %s: %w", t.SSLCert, t.SSLKey, err)}
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
