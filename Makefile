@@ -9,13 +9,23 @@ BUILD       := -buildvcs=false -trimpath -ldflags "-X binkeeper/internal/cli.ver
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up down status test unit integration lint rules fuzz cover compose-test clean
+.PHONY: help build man demo up down status test unit integration lint rules fuzz cover compose-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the programs: bin/worker, bin/monitor, bin/binkeeper
 	go build $(BUILD) -o bin/ ./cmd/...
+
+# The generator's modules are not the programs': they stand in a copy of go.mod.
+man: ## write the programs' manual pages into man/
+	@mkdir -p bin man
+	@cp go.mod bin/man.mod && cp go.sum bin/man.sum
+	@go get -modfile bin/man.mod github.com/spf13/cobra/doc
+	@for program in worker monitor binkeeper; do \
+		go run -modfile bin/man.mod -tags man $(BUILD) ./cmd/$$program man man || exit 1; \
+	done
+	@echo "try: man -l man/binkeeper-task-create.1"
 
 demo: build ## kill a primary under load, and compare the backup byte for byte; SOURCE=mysql|mariadb|mariadb-11.8
 	@go build $(BUILD) -o bin/scripts/ ./scripts/demo
@@ -70,4 +80,4 @@ compose-test: ## prove docker-compose.yml: kill a primary, hand over, and compar
 	@scripts/compose
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin man

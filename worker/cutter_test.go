@@ -47,12 +47,9 @@ func (s *script) add(size int, begins, completes bool) {
 func take(t *testing.T, c *cutter, s *script, n int) {
 	t.Helper()
 	for range n {
-		buf, ev, err := s.Next(c.buf, time.Time{})
-		if err != nil {
+		if _, err := c.next(s, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		c.buf = buf
-		c.add(&ev, s)
 	}
 }
 
@@ -141,5 +138,35 @@ func TestCutterEndsFileWithoutBytes(t *testing.T) {
 	}
 	if m.OverlapStart != last.OverlapStart || m.OverlapHash != last.OverlapHash {
 		t.Errorf("overlap from %d (%s), want that of the segment before", m.OverlapStart, m.OverlapHash)
+	}
+}
+
+// A file of a format description alone, after which the source goes on with the
+// next one, ends in the archive too.
+func TestReadHeadTakesTheFilesEnd(t *testing.T) {
+	s := &script{file: "b.000001"}
+	s.add(120, false, false)
+	s.events = append(s.events, source.Event{Kind: source.FileEnd, Start: 120, End: 120, NextFile: "b.000002"})
+	c := newCutter(archive.End{Timeline: 1, File: s.file})
+	if err := readHead(s, c); err != nil {
+		t.Fatal(err)
+	}
+	if c.nextFile != "b.000002" || len(c.buf) != 120 {
+		t.Errorf("next file %q after %d bytes, want b.000002 after 120", c.nextFile, len(c.buf))
+	}
+}
+
+func TestCutterRefusesWhatDoesNotBelong(t *testing.T) {
+	s := &script{file: "b.000001"}
+	s.add(120, false, false)
+	s.add(70, false, false)
+	s.events[1].Start, s.events[1].End = s.events[1].Start-10, s.events[1].End-10
+	c := newCutter(archive.End{Timeline: 1, File: s.file})
+	take(t, c, s, 1)
+	if _, err := c.next(s, time.Time{}); err == nil {
+		t.Error("an event of another offset was taken in")
+	}
+	if len(c.buf) != 120 || c.events != 1 {
+		t.Errorf("the segment has %d bytes of %d events, want the 120 of one", len(c.buf), c.events)
 	}
 }

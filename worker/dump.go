@@ -101,7 +101,7 @@ func (d *dump) run() error {
 	if err != nil {
 		return err
 	}
-	d.progress.reached(s.End.File, s.End.Offset, time.Time{})
+	d.progress.reached(s.End, time.Time{})
 	conn, err := d.connect(d.reading)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (d *dump) run() error {
 	if err != nil {
 		return err
 	}
-	d.progress.reached(end.File, end.Offset, time.Time{})
+	d.progress.reached(end, time.Time{})
 	d.progress.opened()
 	d.from = end
 	close(d.opened)
@@ -315,7 +315,8 @@ func readHead(s stream, c *cutter) error {
 }
 
 // watchAddress asks the source's address, on a side connection, who answers and
-// how far its binlog has come. Another server ends the dump.
+// how far its binlog has come. Another server ends the dump; so does a binlog
+// shorter than the archive, as after a RESET, of which an idle dump is not told.
 func (d *dump) watchAddress(ctx context.Context) error {
 	tick := time.NewTicker(d.t.m.w.bounds.address)
 	defer tick.Stop()
@@ -327,7 +328,7 @@ func (d *dump) watchAddress(ctx context.Context) error {
 		case <-tick.C:
 		}
 		err := d.lookBeside(ctx)
-		if errors.Is(err, errOtherServer) {
+		if errors.Is(err, errOtherServer) || errors.Is(err, errShorter) {
 			return err
 		}
 		if err != nil && err.Error() != said && ctx.Err() == nil {
@@ -344,12 +345,16 @@ func (d *dump) lookBeside(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	file, offset := d.progress.end() // before the source's, which cannot be behind it
 	server, files, err := look(ctx, conn)
 	if err != nil {
 		return err
 	}
 	if server.UUID != d.server.UUID || server.ServerID != d.server.ServerID || server.ServerUID != d.server.ServerUID {
 		return errOtherServer
+	}
+	if shorter(files, file, offset) {
+		return errShorter
 	}
 	d.progress.sawFiles(files)
 	return nil

@@ -16,6 +16,8 @@ var (
 	errTermOver = errors.New("the term is over")
 	// errOtherServer says that another server answers at the source's address now.
 	errOtherServer = errors.New("another server answers at the source's address")
+	// errShorter says that the source has less than is archived of it.
+	errShorter = errors.New("the source's binlog is shorter than the archive")
 )
 
 // A blockedError says that only an operator can decide how to go on. Its reason is

@@ -6,3 +6,9 @@ import "time"
 func (w *Worker) Hurry(unreachable, wedge, report time.Duration) {
 	w.bounds.unreachable, w.bounds.wedge, w.bounds.report = unreachable, wedge, report
 }
+
+// AskAddress sets how often a worker asks its sources' addresses who answers, and how
+// often a blocked one looks again.
+func (w *Worker) AskAddress(every, blockedLook time.Duration) {
+	w.bounds.address, w.bounds.blockedLook = every, blockedLook
+}

@@ -5,6 +5,10 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +16,7 @@ import (
 	"binkeeper/archive"
 	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
+	"binkeeper/internal/servers/servertest"
 	"binkeeper/internal/stores"
 	"binkeeper/worker"
 	"binkeeper/zkpaths"
@@ -83,4 +88,100 @@ func TestWatchdogGivesAWedgedTermUp(t *testing.T) {
 	f.await("orders", "the first in line again", 10*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
 	f.write(10)
 	f.compare("orders")
+}
+
+// What the operator asks of a primary whose store hangs is done by the next one.
+func TestPauseOfAWedgedPrimary(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	hung := hangingStore{armed: new(atomic.Bool), struck: make(chan struct{}), release: make(chan struct{})}
+	open := func(url string) (archive.Store, error) {
+		store, err := stores.Open(url)
+		hung.Store = store
+		return hung, err
+	}
+	f.startWith("1", open, func(w *worker.Worker) { w.Hurry(time.Minute, 2*time.Second, time.Minute) })
+	f.await("orders", "the first as primary", 20*time.Second, primary("1"))
+	f.startWith("2", stores.Open, hurry)
+	f.await("orders", "a standby", 5*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
+	hung.armed.Store(true)
+	f.write(10)
+	<-hung.struck
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Paused })
+	f.await("orders", "paused by the second", 15*time.Second, func(v coord.TaskView) bool {
+		return v.Status.State == zkpaths.StatePaused && v.Status.ServerID == "2"
+	})
+	close(hung.release)
+	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Running })
+	f.await("orders", "running", 5*time.Second, running)
+	f.compare("orders")
+}
+
+// A door passes connections on to a server that can be exchanged for later ones.
+type door struct {
+	net.Listener
+	to atomic.Pointer[string]
+}
+
+func openDoor(t *testing.T, to string) *door {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{Listener: l}
+	d.to.Store(&to)
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			passing.Go(func() {
+				defer in.Close()
+				out, err := net.Dial("tcp", *d.to.Load())
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				passing.Go(func() { io.Copy(out, in); out.Close() })
+				io.Copy(in, out)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); passing.Wait() })
+	return d
+}
+
+// When another server answers at the address, what was read of the one before is
+// kept, and nothing of the other is mixed in.
+func TestMovedAddress(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	d := openDoor(t, f.src.Addr())
+	f.createTask("orders")
+	f.change("orders", func(s *zkpaths.Spec) {
+		s.Source = "mysql://" + servers.User + "@" + d.Addr().String()
+		s.FlushInterval = zkpaths.Duration(time.Minute) // what is read waits in memory
+	})
+	f.startWith("1", stores.Open, func(w *worker.Worker) { w.AskAddress(time.Second, time.Minute) })
+	f.await("orders", "running", 20*time.Second, running)
+	f.write(30)
+	other := servertest.StartSource(t, servers.MySQL).Addr()
+	d.to.Store(&other)
+	f.awaitBlocked("orders", zkpaths.BlockedOtherSource)
+	v, err := f.sess.Look(t.Context(), "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := f.src.BinlogFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, err := os.Stat(files[len(files)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.LastCommit.Position != live.Size() {
+		t.Errorf("the archive ends at %s:%d, the source that is gone from the address had written %d bytes", v.LastCommit.File, v.LastCommit.Position, live.Size())
+	}
 }

@@ -209,19 +209,33 @@ func startAt(r archive.Resume) source.Start {
 // one never does.
 var errNoFiles = errors.New("the source lists no binlog file")
 
+// shorter reports whether the source's files end before offset in file.
+func shorter(files []source.BinlogFile, file string, offset int64) bool {
+	for _, f := range files {
+		if f.Name == file {
+			return size(f) < offset
+		}
+	}
+	return len(files) > 0 && archive.FileBefore(files[len(files)-1].Name, file) && offset > 0
+}
+
+// size is the number of bytes that the stream has of f.
+func size(f source.BinlogFile) int64 {
+	if f.Encrypted {
+		return f.Size - source.EncryptionHeaderSize
+	}
+	return f.Size
+}
+
 // behind returns how many bytes of the source's files come after offset in file.
 func behind(files []source.BinlogFile, file string, offset int64) int64 {
 	var sum int64
 	for _, f := range files {
-		size := f.Size
-		if f.Encrypted {
-			size -= source.EncryptionHeaderSize
-		}
 		switch {
 		case f.Name == file:
-			sum += max(0, size-offset)
+			sum += max(0, size(f)-offset)
 		case archive.FileBefore(file, f.Name):
-			sum += size
+			sum += size(f)
 		}
 	}
 	return sum

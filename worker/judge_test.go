@@ -198,6 +198,28 @@ func TestNewTimeline(t *testing.T) {
 	}
 }
 
+func TestShorter(t *testing.T) {
+	list := []source.BinlogFile{{Name: "b.000009", Size: 100}, {Name: "b.000010", Size: 812, Encrypted: true}}
+	tests := []struct {
+		file   string
+		offset int64
+		want   bool
+	}{
+		{"b.000009", 100, false},
+		{"b.000009", 101, true},
+		{"b.000010", 300, false},
+		{"b.000010", 301, true},
+		{"b.000011", 0, false}, // the next file, which the list is too old to know
+		{"b.000011", 4, true},
+		{"b.000008", 999, false}, // purged
+	}
+	for _, tt := range tests {
+		if got := shorter(list, tt.file, tt.offset); got != tt.want {
+			t.Errorf("shorter(%s, %d) = %v, want %v", tt.file, tt.offset, got, tt.want)
+		}
+	}
+}
+
 func TestBehind(t *testing.T) {
 	list := []source.BinlogFile{{Name: "b.000009", Size: 100}, {Name: "b.000010", Size: 300}, {Name: "b.000011", Size: 812, Encrypted: true}}
 	tests := []struct {

@@ -244,13 +244,13 @@ func TestSeriesFollowTheDumps(t *testing.T) {
 		p := &progress{}
 		y.begin(p)
 		p.sawFiles(files)
-		p.reached("bin.000010", 40, time.Time{})
+		p.reached(archive.End{File: "bin.000010", Offset: 40}, time.Time{})
 		p.opened()
 		p.received.Add(60)
 		p.took(&archive.Meta{Events: 3, LastEventTime: &event})
 		p.stored.Add(60)
 		p.segments.Add(1)
-		p.reached("bin.000010", 100, event)
+		p.reached(archive.End{File: "bin.000010", Offset: 100}, event)
 		p.gave()
 		return p
 	}

@@ -13,6 +13,8 @@ import (
 	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
+	"binkeeper/internal/stores"
+	"binkeeper/worker"
 	"binkeeper/zkpaths"
 )
 
@@ -219,6 +221,27 @@ func TestResetIsDiverged(t *testing.T) {
 	f.compare("orders")
 	timelines := f.timelines("orders")
 	if len(timelines) != 2 || timelines[1].Reason != archive.ReasonDiverged || timelines[1].Previous == nil {
+		t.Errorf("timelines %+v", timelines)
+	}
+}
+
+// Without GTIDs only the stream shows that the source's binlog is another one: the
+// operator's answer must be heard all the same.
+func TestResetWithoutGTIDsIsDiverged(t *testing.T) {
+	f := newFleet(t, servers.MySQL, "--gtid-mode=OFF", "--enforce-gtid-consistency=OFF")
+	f.createTask("orders")
+	f.startWith("1", stores.Open, func(w *worker.Worker) { w.AskAddress(time.Second, time.Second) })
+	f.write(30)
+	f.await("orders", "an archive", 20*time.Second, func(v coord.TaskView) bool { return v.LastCommit.Position > 5000 })
+	if err := f.src.Exec(t.Context(), "RESET BINARY LOGS AND GTIDS"); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitBlocked("orders", zkpaths.BlockedDiverged)
+	f.accept("orders", zkpaths.AcceptNewTimeline)
+	f.await("orders", "running", 10*time.Second, running)
+	f.write(10)
+	f.compare("orders")
+	if timelines := f.timelines("orders"); len(timelines) != 2 || timelines[1].Reason != archive.ReasonDiverged {
 		t.Errorf("timelines %+v", timelines)
 	}
 }

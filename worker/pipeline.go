@@ -138,6 +138,8 @@ func (p *pipeline) read(ctx context.Context) error {
 // has been flushed for another reason.
 func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 	c := p.cutter
+	var received int64 // and not told yet: telling costs as much as an event
+	defer func() { p.d.progress.received.Add(received) }()
 	for n := 1; ; n++ {
 		ev, err := c.next(p.stream, until)
 		if err != nil {
@@ -153,7 +155,7 @@ func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 		case source.FileEnd:
 			return p.flush(ctx, ev.NextFile)
 		}
-		p.d.progress.received.Add(ev.End - ev.Start)
+		received += ev.End - ev.Start
 		switch {
 		case ev.NextFile != "":
 			return p.flush(ctx, ev.NextFile)
@@ -161,8 +163,12 @@ func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 			return p.flush(ctx, "")
 		case c.events == 1:
 			return nil // the segment's age begins to count
-		case n%clockEvery == 0 && !time.Now().Before(until):
-			return source.ErrNotYet
+		case n%clockEvery == 0:
+			p.d.progress.received.Add(received)
+			received = 0
+			if !time.Now().Before(until) {
+				return source.ErrNotYet
+			}
 		}
 	}
 }
@@ -224,7 +230,7 @@ func (p *pipeline) compress() {
 func (p *pipeline) store(ctx context.Context) error {
 	for c := range p.order {
 		if !c.quiet.IsZero() {
-			p.d.progress.reached(p.end.File, p.end.Offset, c.quiet)
+			p.d.progress.reached(p.end, c.quiet)
 			p.d.progress.came()
 			p.giveBack()
 			continue
@@ -281,7 +287,7 @@ func (p *pipeline) publish(c *cut) {
 	p.d.progress.stored.Add(c.segment.Meta.End - c.segment.Meta.Start)
 	p.d.progress.segments.Add(1)
 	p.d.progress.came()
-	p.d.progress.reached(p.end.File, p.end.Offset, at)
+	p.d.progress.reached(p.end, at)
 	p.d.progress.gave()
 	p.mu.Lock()
 	p.newest = checkpointAt(p.end)

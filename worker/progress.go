@@ -76,13 +76,20 @@ func (p *progress) came() { p.advance.Do(func() { close(p.advanced) }) }
 
 // reached takes note of the archive's new end. at is the source's time of the last
 // event there, zero when that is not known.
-func (p *progress) reached(file string, offset int64, at time.Time) {
+func (p *progress) reached(end archive.End, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.file, p.offset = file, offset
+	p.file, p.offset = end.File, end.Offset
 	if at.After(p.durable) {
 		p.durable = at
 	}
+}
+
+// end is where the archive ends.
+func (p *progress) end() (file string, offset int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.file, p.offset
 }
 
 func (p *progress) gave() {

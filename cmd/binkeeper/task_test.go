@@ -48,7 +48,7 @@ func TestTaskRow(t *testing.T) {
 			v.Status.State, v.Status.Reason, v.Status.Hint = zkpaths.StateBlocked, "purged", "do this"
 		}, state: "blocked", primary: "1", standbys: []string{"2", "3"}, reason: "purged", hints: "do this"},
 		{name: "unreadable checkpoint", edit: func(v *coord.TaskView) { v.LastCommitErr = unreadable },
-			state: "", primary: "1", standbys: []string{"2", "3"}, reason: "/tasks/x/lastCommit is unreadable: it is empty"},
+			state: "", primary: "1", standbys: []string{"2", "3"}, reason: "/tasks/x/lastCommit is unreadable: it is empty", hints: "write the last good JSON back to /tasks/x/lastCommit"},
 		{name: "newer status", edit: func(v *coord.TaskView) { v.StatusErr = &zkpaths.NewerFormatError{Path: "/tasks/x/status", Format: 2} },
 			state: "", standbys: []string{"1", "2", "3"}, reason: "/tasks/x/status has format 2, this version reads up to 1", hints: "upgrade this program"},
 	}

@@ -203,7 +203,7 @@ func runningWell(v view) bool {
 }
 
 // A logLine is what the tests read of a line of a worker's log.
-type logLine struct{ Level, Task, Message, Err, Hint, Path, Child string }
+type logLine struct{ Level, Task, Message, Err, Hint, Path, Child, Listen string }
 
 // lines are those of the worker's log that are of the task and hold text, "" for any.
 func (w *ward) lines(task, text string) (lines []logLine) {
@@ -253,10 +253,7 @@ func (w *ward) everything() map[string][]byte {
 	w.t.Helper()
 	seen := map[string][]byte{"the log": read(w.t, w.worker.Log())}
 	w.walk(w.root, seen)
-	var own zkpaths.Worker
-	if err := zkpaths.Decode("/workers/server_1", w.get("/workers/server_1"), &own); err != nil {
-		w.t.Fatal(err)
-	}
+	own := logOf(w.t, w.worker)[0]
 	for _, path := range []string{"/metrics", "/livez", "/readyz", "/version", "/debug/vars"} {
 		response, err := http.Get("http://" + own.Listen + path)
 		if err != nil {
@@ -304,7 +301,7 @@ func disguises(password string) []string {
 	}
 }
 
-// rudePort accepts connections and breaks each one off at once.
+// rudePort accepts connections and resets each one.
 func rudePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -319,6 +316,8 @@ func rudePort(t *testing.T) string {
 			if err != nil {
 				return
 			}
+			_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // a client of MySQL waits, and is reading then
+			_, _ = conn.Read(make([]byte, 1))
 			_ = conn.(*net.TCPConn).SetLinger(0) // a reset, not an orderly end
 			_ = conn.Close()
 		}

@@ -4,11 +4,9 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -53,7 +51,7 @@ func badTasks(w *ward, web, rude, noBinlog string) []bad {
 		{"breaks-off", source("mysql://keeper@" + rude), starting, "source-away", rude, "check host and port", 3, nil},
 		{"web-server", source("mysql://keeper@" + web), starting, "source-away", "no greeting", "a MySQL server speaks first", 1, nil},
 		{"zookeeper", source("mysql://keeper@" + ensemble.Addr()), starting, "source-away", "no greeting", "a MySQL server speaks first", 1, nil},
-		{"no-binlog", source("mysql://binkeeper@" + noBinlog), starting, "source-away", "log_bin is off", "start the server with log_bin on", 3, nil},
+		{"no-binlog", source("mysql://keeper@" + noBinlog), starting, "source-away", "log_bin is off", "start the server with log_bin on", 3, nil},
 		{"password-missing", ref("file:" + w.path("missing")), starting, "source-away", "there is no such file", "must exist on every machine", 3, password("missing")},
 		{"password-empty", ref("file:" + w.path("empty")), starting, "source-away", "the file is empty", "write the password into it", 3, password("empty")},
 		{"password-folder", ref("file:" + w.path("folder")), starting, "source-away", "it is a folder", "name the file", 3, nil},
@@ -88,6 +86,9 @@ func TestBadInput(t *testing.T) {
 	w.exec("CREATE USER nobody IDENTIFIED BY '"+keeperPassword+"'", "CREATE USER half IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION CLIENT ON *.* TO half",
 		"CREATE USER later IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO later")
 	noBinlog := servertest.StartSource(t, servers.MariaDB1011, "--skip-log-bin")
+	if err := noBinlog.Exec(t.Context(), "CREATE USER keeper IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO keeper"); err != nil {
+		t.Fatal(err)
+	}
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
 	lost := map[string]*servers.Program{}
@@ -119,7 +120,6 @@ func TestBadInput(t *testing.T) {
 	}
 	w.addForeign("good")
 	tasks := badTasks(w, web.Listener.Addr().String(), rudePort(t), noBinlog.Addr())
-	w.write("archive-owner.json", "") // nobody's
 	for _, tt := range tasks {
 		w.create(tt.id, tt.edit)
 	}
@@ -128,26 +128,36 @@ func TestBadInput(t *testing.T) {
 	// Some pages are left for the archive's first objects; then it is full in the middle of the stream.
 	w.start(`cd "` + w.dir + `"
 mount -t tmpfs -o size=64k tmpfs full
-dd if=/dev/zero of=full/ballast bs=4k count=8 2>&1
+head -c 32k /dev/zero >full/ballast
 mount --bind read-only read-only
 mount -o remount,bind,ro read-only`)
 	w.awaitRunning("good", "world-readable", "later-spec", "later-checkpoint", "later-future", "later-status", "later-archive", "later-account",
 		"garbage-status", "empty-status", "huge-status")
 	w.make("/tasks/later-spec/instance/server_9_", zk.FlagEphemeral|zk.FlagSequence, "\x00garbage")
 
-	t.Run("from the beginning", func(t *testing.T) { w.testTasks(t, tasks) })
-	t.Run("payloads", w.testPayloads)
-	t.Run("later", w.testLater)
-	t.Run("full", w.testFull)
-	t.Run("foreign", w.testForeign)
-	t.Run("no ZooKeeper there", func(t *testing.T) { testLost(t, lost) })
-	t.Run("secrets", w.testSecrets)
+	w.run("full", w.testFull)
+	w.run("from the beginning", func(t *testing.T) { w.testTasks(t, tasks) })
+	w.run("payloads", w.testPayloads)
+	w.run("later", w.testLater)
+	w.run("foreign", w.testForeign)
+	w.run("no ZooKeeper there", func(t *testing.T) { testLost(t, lost) })
+	w.run("secrets", w.testSecrets)
 	if err := w.worker.Stop(); err != nil {
 		t.Error(err)
 	}
 	if code := w.worker.ExitCode(); code != 0 {
 		t.Errorf("the worker ended with exit code %d, want 0: %s", code, read(t, w.worker.Log()))
 	}
+}
+
+// run runs a part of the test.
+func (w *ward) run(name string, part func(*testing.T)) {
+	whole := w.t
+	defer func() { w.t = whole }()
+	whole.Run(name, func(t *testing.T) {
+		w.t = t
+		part(t)
+	})
 }
 
 // claimArchive makes the folder of one task's archive hold another task's of the same id, as two fleets would.
@@ -273,7 +283,7 @@ func (w *ward) testLater(t *testing.T) {
 	}
 	w.set(zkpaths.Task("later-spec"), spec)
 
-	w.wantOnce(t, "later-archive", "store-away", "", "put it back")
+	w.wantOnce(t, "later-archive", "store-away", "", "mount the share")
 	w.wantOnce(t, "later-account", "source-away", "lacks REPLICATION SLAVE", "GRANT REPLICATION SLAVE")
 	w.mkdir("archive-later-archive")
 	v := w.await("later-archive", "blocked", func(v view) bool { return v.Status.State == zkpaths.StateBlocked })
@@ -290,7 +300,7 @@ func (w *ward) testLater(t *testing.T) {
 func (w *ward) wantOnce(t *testing.T, id, reason, says, hint string) {
 	t.Helper()
 	v := w.await(id, reason, func(v view) bool {
-		return v.Status.State == zkpaths.StateStarting && v.Status.Reason == reason && v.Status.Reconnects >= 4 && strings.Contains(v.Status.Hint, hint)
+		return v.Status.State == zkpaths.StateStarting && v.Status.Reason == reason && v.Status.Reconnects >= 3 && strings.Contains(v.Status.Hint, hint)
 	})
 	if !strings.Contains(v.Status.Detail, says) {
 		t.Errorf("%s: detail %q, want %q in it", id, v.Status.Detail, says)
@@ -314,7 +324,7 @@ func (w *ward) testFull(t *testing.T) {
 	}
 	w.await("full", "full", func(v view) bool { return v.Status.Reason == "store-away" })
 	before := w.look("full").Status
-	after := w.await("full", "retries", func(v view) bool { return v.Status.Reconnects >= before.Reconnects+5 }).Status
+	after := w.await("full", "retries", func(v view) bool { return v.Status.Reconnects >= before.Reconnects+3 }).Status
 	if after.Reason != "store-away" || !strings.Contains(after.Hint, "free some space") || after.Changes > before.Changes+2 {
 		t.Errorf("full: %+v, before it was %+v", after, before)
 	}
@@ -337,6 +347,7 @@ func (w *ward) addForeign(task string) {
 		w.make(parent+"/foreign", 0, payloads["garbage"])
 	}
 	w.make(zkpaths.Line(task)+"/server_1_00000000001", 0, "x") // eleven digits
+	w.make(zkpaths.Line(task)+"/server_9_0000000000", 0, "x")  // first in line, and no session's
 }
 
 func (w *ward) testForeign(t *testing.T) {
@@ -346,7 +357,7 @@ func (w *ward) testForeign(t *testing.T) {
 			warned[line.Path+"/"+line.Child]++
 		}
 	}
-	for _, path := range []string{"/tasks/no task", "/tasks/good/instance/foreign", "/tasks/good/instance/server_1_00000000001"} {
+	for _, path := range []string{"/tasks/no task", "/tasks/good/instance/foreign", "/tasks/good/instance/server_1_00000000001", "/tasks/good/instance/server_9_0000000000"} {
 		if warned[path] != 1 {
 			t.Errorf("the log warns %d times of %s, want once", warned[path], path)
 		}
@@ -371,107 +382,13 @@ func testLost(t *testing.T, lost map[string]*servers.Program) {
 
 // testSecrets looks for the password wherever an outsider can look.
 func (w *ward) testSecrets(t *testing.T) {
-	own := w.sees(t)
-	if own == 0 {
-		t.Error("nothing was looked at")
-	}
-}
-
-func (w *ward) sees(t *testing.T) int {
 	// An operator has given the password for a reference here, which no worker may pass on.
 	given := w.root + zkpaths.Task("bad-reference")
-	seen := w.everything()
-	for name, text := range seen {
+	for name, text := range w.everything() {
 		for _, form := range disguises(keeperPassword) {
 			if name != given && bytes.Contains(text, []byte(form)) {
 				t.Errorf("%s shows the password as %s", name, form)
 			}
 		}
-	}
-	return len(seen)
-}
-
-// TestBadFlags runs the worker with flags by which it cannot work.
-func TestBadFlags(t *testing.T) {
-	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	tests := []struct {
-		args []string
-		env  string
-		code int
-		says string
-	}{
-		{nil, "", 64, "--server-id"},
-		{[]string{"--server-id", "a_b"}, "", 64, `server id "a_b"`},
-		{[]string{"--server-id", strings.Repeat("x", 65)}, "", 64, "--server-id"},
-		{[]string{"--server-id", "1", "--zookeeper", "nowhere"}, "", 64, "nowhere"},
-		{[]string{"--server-id", "1", "--zookeeper", "h:2181/a//b"}, "", 64, "/a//b"},
-		{[]string{"--server-id", "1", "--session-timeout", "soon"}, "", 64, "--session-timeout"},
-		{[]string{"--server-id", "1", "--session-timeout", "-1s"}, "", 64, "--session-timeout"},
-		{[]string{"--server-id", "1", "--tasks", "[a"}, "", 64, "--tasks"},
-		{[]string{"--server-id", "1", "--log-format", "xml"}, "", 64, "--log-format"},
-		{[]string{"--server-id", "1", "--log-level", "loud"}, "", 64, "--log-level"},
-		{[]string{"--server-id", "1", "--listen", "nonsense"}, "", 64, "--listen"},
-		{[]string{"--server-id", "1", "--listen", taken.Addr().String()}, "", 1, "the port is taken"},
-		{[]string{"--server-id", "1", "more"}, "", 64, "more"},
-		{[]string{"--server-id", "1"}, "BINKEEPER_SESSION_TIMEOUT=soon", 64, "BINKEEPER_SESSION_TIMEOUT"},
-	}
-	for _, tt := range tests {
-		cmd := exec.CommandContext(t.Context(), plainProgram, tt.args...)
-		cmd.Env = append(os.Environ(), tt.env)
-		out, _ := cmd.CombinedOutput() // the code is what counts
-		lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-		if code := cmd.ProcessState.ExitCode(); code != tt.code || !strings.HasPrefix(lines[0], "worker: ") || !strings.Contains(lines[0], tt.says) {
-			t.Errorf("worker %q: exit code %d, want %d and %q in: %s", tt.args, code, tt.code, tt.says, out)
-		}
-		if len(lines) != 2 || !strings.HasPrefix(lines[1], "hint: ") {
-			t.Errorf("worker %q: want one line and a hint: %s", tt.args, out)
-		}
-	}
-}
-
-// TestServerIDTaken wants a worker to name who has its server id, and to end with 5.
-func TestServerIDTaken(t *testing.T) {
-	t.Parallel()
-	root := "/" + t.Name()
-	hand, _, err := zk.Connect([]string{ensemble.Addr()}, observing, zk.WithLogInfo(false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer hand.Close()
-	for _, path := range []string{root, root + "/workers", root + "/workers/server_stray"} {
-		if _, err := hand.Create(path, []byte("x"), 0, zk.WorldACL(zk.PermAll)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for path, data := range map[string]string{"/workers/server_garbage": "\x00", "/workers/server_held": `{"format":1,"host":"db7","pid":4711}`} {
-		if _, err := hand.Create(root+path, []byte(data), zk.FlagEphemeral, zk.WorldACL(zk.PermAll)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tests := map[string]struct{ says, hint string }{
-		"held":    {"process 4711 on db7", "stop that worker"},
-		"garbage": {"does not say who it is", "stop that worker"},
-		"stray":   {"/workers/server_stray", "delete that znode"},
-	}
-	for id, tt := range tests {
-		t.Run(id, func(t *testing.T) {
-			t.Parallel()
-			p, err := servers.StartProgram(t.Context(), servers.ProgramOptions{Name: id, Dir: t.TempDir(),
-				Command: []string{plainProgram, "--server-id", id, "--zookeeper", ensemble.Addr() + root, "--session-timeout", "1s", "--listen", ""}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			for deadline := time.Now().Add(patience); p.Running() && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-			}
-			if log := string(read(t, p.Log())); p.ExitCode() != 5 || !strings.Contains(log, tt.says) || !strings.Contains(log, "\nhint: "+tt.hint) {
-				t.Errorf("exit code %d, want 5, %q and %q: %s", p.ExitCode(), tt.says, tt.hint, log)
-			}
-		})
 	}
 }

@@ -58,6 +58,7 @@ var table = []struct {
 	{as[*secret.Error], NoSource},
 	{as[*source.DeniedError], NoSource},
 	{as[*source.UnfitError], NoSource},
+	{as[*source.FileError], NoSource},
 	{is(source.ErrUnreachable), NoSource},
 	{is(source.ErrSilent), NoSource},
 	{is(source.ErrFileNotFound), Gap},

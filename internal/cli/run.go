@@ -84,20 +84,30 @@ func (e *signalError) code() int {
 	return Interrupted
 }
 
+// extend adds commands that a build with a tag has besides: see man.go.
+var extend = func(*cobra.Command) {}
+
 // execute runs root. Errors from before a command begins become usage errors.
 func execute(ctx context.Context, root *cobra.Command) error {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = false
+	extend(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) }
 	began := false
 	prepare(root, &began)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil || began {
+	usage := (*UsageError)(nil)
+	switch {
+	case err != nil && !began:
+		usage = &UsageError{Err: err}
+		err = usage
+	case !errors.As(err, &usage):
 		return err
 	}
-	return &UsageError{Err: err, hint: "see " + cmd.CommandPath() + " --help"}
+	usage.hint = "see " + cmd.CommandPath() + " --help"
+	return err
 }
 
 // prepare makes every command below cmd note that it began, and refuse to run
