@@ -110,6 +110,11 @@ func (d *dump) run() error {
 	if s.Server, s.Files, err = look(d.reading, conn); err != nil {
 		return err
 	}
+	if lacking := lacking(s); lacking != nil && !d.spec.Accept.Answers(zkpaths.AcceptNewTimeline, s.Last) {
+		if s.Server, err = conn.AwaitExecuted(d.reading, lacking); err != nil {
+			return err
+		}
+	}
 	d.server = s.Server
 	d.progress.sawFiles(s.Files)
 	course, err := judge(s)

@@ -110,6 +110,16 @@ func firstCourse(s scene) (course, error) {
 	return course{Start: source.Start{File: file}, Begin: archive.ReasonFirst}, nil
 }
 
+// lacking returns the archived transactions that the timeline's server has not
+// executed, or nil.
+func lacking(s scene) *gtid.Set {
+	ours := s.End.GTIDSet
+	if s.End.Timeline == 0 || otherServer(s.Timeline, s.Server) != "" || s.Server.Executed.Contains(ours) {
+		return nil
+	}
+	return ours.Minus(s.Server.Executed)
+}
+
 // unfit says why the source does not continue what is archived, as the reason
 // of a timeline and as a *blockedError; or "" and nil.
 func unfit(s scene) (reason string, err error) {
@@ -117,9 +127,9 @@ func unfit(s scene) (reason string, err error) {
 		return archive.ReasonOtherSource, blocked(zkpaths.BlockedOtherSource,
 			fmt.Errorf("another server answers at %s: %s", s.Spec.Source, who), hintDiverged)
 	}
-	if ours := s.End.GTIDSet; ours != nil && !s.Server.Executed.Contains(ours) {
+	if lacking := lacking(s); lacking != nil {
 		return archive.ReasonDiverged, blocked(zkpaths.BlockedDiverged,
-			fmt.Errorf("the source lacks transactions that are archived: %s", ours.Minus(s.Server.Executed)), hintDiverged)
+			fmt.Errorf("the source lacks transactions that are archived: %s", lacking), hintDiverged)
 	}
 	resume := s.End.Resume()
 	if listed(s.Files, resume.File) {

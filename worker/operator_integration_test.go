@@ -246,6 +246,39 @@ func TestResetWithoutGTIDsIsDiverged(t *testing.T) {
 	}
 }
 
+// A source shows a replica a transaction before its commit is done; here, while it
+// waits for a semi-synchronous replica that it has not got. Its GTID is not in
+// gtid_executed then, which must not be taken for a loss.
+func TestUncommittedTransactionIsNotLost(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	f.start("1")
+	f.write(1)
+	f.await("orders", "running", 20*time.Second, running)
+	setUp := []string{
+		"INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+		"SET GLOBAL rpl_semi_sync_source_timeout = 4000", "SET GLOBAL rpl_semi_sync_source_enabled = ON",
+	}
+	if err := f.src.Exec(t.Context(), setUp...); err != nil {
+		t.Fatal(err)
+	}
+	before := f.await("orders", "all archived", 5*time.Second, func(v coord.TaskView) bool { return v.LastCommit.Position > 500 }).LastCommit
+	written := make(chan error, 1)
+	go func() { written <- f.src.Exec(t.Context(), "INSERT INTO shop.orders (note) VALUES ('waits')") }()
+	f.await("orders", "the waiting transaction archived", 3*time.Second, func(v coord.TaskView) bool { return v.LastCommit.Position > before.Position })
+	f.change("orders", func(s *zkpaths.Spec) { s.SegmentSize *= 2 }) // connects anew
+	v := f.await("orders", "connected anew", 15*time.Second, func(v coord.TaskView) bool { return running(v) && v.Status.Reconnects > 0 })
+	for _, change := range v.Status.Transitions {
+		if change.To == zkpaths.StateBlocked {
+			t.Errorf("blocked for %s", change.Reason)
+		}
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	f.compare("orders")
+}
+
 func TestAnotherServerIsBlocked(t *testing.T) {
 	f := newFleet(t, servers.MySQL)
 	f.createTask("orders")

@@ -116,6 +116,26 @@ func (c *Conn) flavor() gtid.Flavor {
 	return gtid.MySQL
 }
 
+// AwaitExecuted waits until the transactions of set have been executed, for a few
+// seconds at most, and returns what the server says then. MySQL shows a replica a
+// transaction before its commit is done: what has just been archived may not be in
+// gtid_executed yet.
+func (c *Conn) AwaitExecuted(ctx context.Context, set *gtid.Set) (Server, error) {
+	if !c.mariaDB {
+		wait := fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %d)", set, commitPatience)
+		refused := (*mysql.MyError)(nil) // with GTIDs off, where there is nothing to wait for
+		if _, err := c.rows(ctx, wait); err != nil && !errors.As(err, &refused) {
+			return Server{}, err
+		}
+	}
+	return c.Server(ctx)
+}
+
+// commitPatience is how long, in seconds, a transaction that is in the binlog may
+// take to be committed before it counts as lost: far longer than a commit, unless
+// it waits for the acknowledgement of a semi-synchronous replica.
+const commitPatience = 5
+
 // BinlogFiles returns the files that the server has, oldest first. It is an
 // *UnfitError when the server writes none, or does not show them to the account.
 func (c *Conn) BinlogFiles(ctx context.Context) ([]BinlogFile, error) {
