@@ -17,14 +17,9 @@ help: ## list the targets
 build: ## build the programs: bin/worker, bin/monitor, bin/binkeeper
 	go build $(BUILD) -o bin/ ./cmd/...
 
-# The generator's modules are not the programs': they stand in a copy of go.mod.
 man: ## write the programs' manual pages into man/
-	@mkdir -p bin man
-	@cp go.mod bin/man.mod && cp go.sum bin/man.sum
-	@go get -modfile bin/man.mod github.com/spf13/cobra/doc
-	@for program in worker monitor binkeeper; do \
-		go run -modfile bin/man.mod -tags man $(BUILD) ./cmd/$$program man man || exit 1; \
-	done
+	@mkdir -p man
+	@for program in worker monitor binkeeper; do go run -tags man $(BUILD) ./cmd/$$program man man || exit 1; done
 	@echo "try: man -l man/binkeeper-task-create.1"
 
 demo: build ## kill a primary under load, and compare the backup byte for byte; SOURCE=mysql|mariadb|mariadb-11.8

@@ -1,150 +1,158 @@
 package monitor
 
 import (
-	"fmt"
-	"maps"
-	"slices"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"binkeeper/zkpaths"
 )
 
-const (
-	critical = "critical"
-	warning  = "warning"
-	info     = "info"
-
-	downAlert           = "BinkeeperTaskDown"
-	blockedAlert        = "BinkeeperTaskBlocked"
-	noStandbyAlert      = "BinkeeperNoStandby"
-	blindAlert          = "BinkeeperBlind"
-	statusChangedAlert  = "BinkeeperStatusChanged"
-	primaryChangedAlert = "BinkeeperPrimaryChanged"
-
-	// loneFor is how long a task may have one instance only before that is worth an alert: a restart is none.
-	loneFor = time.Minute
-)
-
-// observation is a task at one moment.
-type observation struct {
-	desired   string
-	state     string // "" when something of the task is unreadable; reason says what
-	instances int
-	primary   string // server id, "" without one
-	term      int64
-	reason    string
-	hint      string
+// Limits are how long something may last before it is worth an alert.
+type Limits struct {
+	DownAfter     time.Duration // without any instance: longer than a takeover or a restart takes
+	DurableMaxAge time.Duration // since durable_time was seen to advance
+	StallAfter    time.Duration // with something to archive, since anything became durable
 }
 
-// memory is what is kept of a task from one observation to the next.
+// memory is what is kept of a task from one observation to the next. Its times are
+// the monitor's own: since when it has seen what is there now, zero for what is
+// not.
 type memory struct {
-	last   observation
-	lone   time.Time       // since when it has had one instance only; zero otherwise
-	firing map[string]bool // by alert name
+	last  Observation // without transitions
+	since time.Time   // of the first observation
+
+	down, alone, blocked, risk, behind time.Time
+	moved                              time.Time // when anything last became durable
+	advanced                           time.Time // when durable_time last advanced
+
+	state     string // the last one that was read
+	primary   string // the last one there was
+	term      int64
+	newest    zkpaths.Transition // the last one that was told
+	takeovers []time.Time        // in the last hour
+	flapped   bool               // as an earlier process has said
+	firing    conditionSet
 }
 
-// fleet is what is kept of all tasks, by id.
-type fleet map[string]memory
-
-// alert is one thing to tell: the firing or resolving of a condition, or a change.
-type alert struct {
-	name, task, severity string
-	resolved             bool
-	summary              string
-	from, to             string // of a change
-	term                 int64
-	serverID             string // the primary's
+// A change is something that has happened once.
+type change struct {
+	alertname string
+	from, to  string
+	term      int64
+	serverID  string
+	reason    string
+	unseen    int64 // how many transitions before it nobody has seen
 }
 
-func (a alert) status() string {
-	if a.resolved {
-		return "resolved"
+// decide says what follows from an observation of a task: what to remember, which
+// conditions fire, and what has changed. before is nil for a task that is seen for
+// the first time, which has not changed; said are the conditions that an earlier
+// process has told of it, and which go on until they are seen to be over.
+func decide(before *memory, said conditionSet, o Observation, now time.Time, limits Limits) (memory, []change) {
+	if before == nil {
+		m := memory{since: now, moved: now, advanced: now, firing: said, state: o.State, primary: o.Primary, term: o.StatusTerm}
+		m.newest, m.flapped = newestOf(o), saidFlapping(said)
+		m.keep(o)
+		m.note(nil, now)
+		m.judge(now, limits)
+		return m, nil
 	}
-	return "firing"
+	m := *before
+	o = readable(o, before.last)
+	changes := m.follow(o, now)
+	m.keep(o)
+	m.note(&before.last, now)
+	m.judge(now, limits)
+	return m, changes
 }
 
-func (a alert) level() zerolog.Level {
+func saidFlapping(said conditionSet) bool {
+	c, _ := indexOf(flapping)
+	return said.has(c)
+}
+
+// readable fills what cannot be read now with what was last read: that a payload
+// is unreadable is no word of the operator's, and no change of state.
+func readable(o, last Observation) Observation {
+	if o.Desired == "" {
+		o.Desired, o.Source, o.Archive = last.Desired, last.Source, last.Archive
+	}
+	if !o.Speaks {
+		o.StatusTerm, o.Changes, o.StatusFile, o.StatusEnd = last.StatusTerm, last.Changes, last.StatusFile, last.StatusEnd
+		o.DurableTime, o.BehindBytes, o.PurgeMargin = last.DurableTime, last.BehindBytes, last.PurgeMargin
+	}
+	return o
+}
+
+func (m *memory) keep(o Observation) {
+	o.Transitions = nil
+	m.last = o
+}
+
+// note keeps the times of m up to date with its last observation. earlier is the
+// one before, nil for none.
+func (m *memory) note(earlier *Observation, now time.Time) {
+	o := &m.last
+	running := o.Desired == zkpaths.Running
+	there := o.Desired != zkpaths.Removed
+	mark(&m.down, running && o.Instances == 0, now)
+	mark(&m.alone, running && o.Instances == 1, now)
+	mark(&m.blocked, there && (o.Trouble != nil || o.State == zkpaths.StateBlocked), now)
+	mark(&m.risk, there && o.PurgeMargin.Known && o.PurgeMargin.Files < safeMargin, now)
+	mark(&m.behind, running && o.Instances > 0 && o.BehindBytes > 0 && o.State != zkpaths.StateBlocked, now)
+	if earlier == nil {
+		return
+	}
+	if earlier.Desired != o.Desired || o.DurableTime.After(earlier.DurableTime.Time) {
+		m.advanced = now
+	}
+	if m.advanced == now || ended(*earlier) != ended(*o) {
+		m.moved = now
+	}
+}
+
+// mark keeps in t since when something is so.
+func mark(t *time.Time, is bool, now time.Time) {
 	switch {
-	case a.resolved || a.severity == info:
-		return zerolog.InfoLevel
-	case a.severity == warning:
-		return zerolog.WarnLevel
+	case !is:
+		*t = time.Time{}
+	case t.IsZero():
+		*t = now
 	}
-	return zerolog.ErrorLevel
 }
 
-// conditions are the alerts that last: each fires while it holds.
-var conditions = []struct {
-	name, severity string
-	holds          func(m memory, now time.Time) bool
-	summary        func(o observation) string
-}{
-	{downAlert, critical,
-		func(m memory, _ time.Time) bool { return m.last.desired == zkpaths.Running && m.last.instances == 0 },
-		func(observation) string { return "no worker serves it" }},
-	{blockedAlert, critical,
-		func(m memory, _ time.Time) bool { return m.last.state == zkpaths.StateBlocked && m.last.instances > 0 },
-		func(o observation) string { return fmt.Sprintf("it needs an operator: %s: %s", o.reason, o.hint) }},
-	{noStandbyAlert, warning,
-		func(m memory, now time.Time) bool { return !m.lone.IsZero() && now.Sub(m.lone) >= loneFor },
-		func(observation) string { return "one worker only: nobody would take over" }},
+// An end is where a task's archive ends, by its checkpoint and by its status.
+type end struct {
+	timeline   int64
+	file, said string
+	position   int64
+	saidEnd    int64
 }
 
-// decideAll decides about every task that was seen or is remembered. A task that is gone resolves its alerts.
-func decideAll(before fleet, seen map[string]observation, now time.Time) (fleet, []alert) {
-	after := fleet{}
-	var alerts []alert
-	ids := maps.Clone(seen)
-	for id := range before {
-		if _, ok := ids[id]; !ok {
-			ids[id] = observation{desired: zkpaths.Removed, reason: "the task is gone"}
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		memory, known := before[id]
-		next, told := decide(id, memory, known, ids[id], now)
-		if _, there := seen[id]; there {
-			after[id] = next
-		}
-		alerts = append(alerts, told...)
-	}
-	return after, alerts
+func ended(o Observation) end {
+	return end{o.Timeline, o.File, o.StatusFile, o.Position, o.StatusEnd}
 }
 
-// decide says what follows from an observation of a task, and what to remember. A task that is seen for the first
-// time has not changed.
-func decide(task string, before memory, known bool, seen observation, now time.Time) (memory, []alert) {
-	if seen.desired == "" { // unreadable, which is no word of the operator's
-		seen.desired = before.last.desired
-	}
-	after := memory{last: seen, firing: map[string]bool{}}
-	if seen.instances == 1 && seen.desired == zkpaths.Running {
-		after.lone = before.lone
-		if after.lone.IsZero() {
-			after.lone = now
+// judge says which conditions fire. One that was said before m's first observation
+// goes on for as long as everything has been so since then.
+func (m *memory) judge(now time.Time, limits Limits) {
+	m.takeovers = recent(m.takeovers, now)
+	var firing conditionSet
+	for c, condition := range conditions {
+		begun := condition.begun(m, now)
+		if m.last.Desired == zkpaths.Removed || begun.IsZero() {
+			continue
+		}
+		if now.Sub(begun) >= condition.lasts(limits) || m.firing.has(c) && !begun.After(m.since) {
+			firing = firing.with(c)
 		}
 	}
-	tell := func(a alert) alert {
-		a.task, a.term, a.serverID = task, seen.term, seen.primary
-		return a
+	m.firing = firing
+}
+
+// recent drops what is older than the window of Flapping.
+func recent(times []time.Time, now time.Time) []time.Time {
+	for len(times) > 0 && now.Sub(times[0]) >= flappingWindow {
+		times = times[1:]
 	}
-	var alerts []alert
-	if known && before.last.state != seen.state {
-		alerts = append(alerts, tell(alert{name: statusChangedAlert, severity: info, from: before.last.state, to: seen.state, summary: seen.reason}))
-	}
-	if known && before.last.primary != seen.primary {
-		alerts = append(alerts, tell(alert{name: primaryChangedAlert, severity: info, from: before.last.primary, to: seen.primary}))
-	}
-	for _, c := range conditions {
-		holds := c.holds(after, now)
-		if holds {
-			after.firing[c.name] = true
-		}
-		if holds != before.firing[c.name] {
-			alerts = append(alerts, tell(alert{name: c.name, severity: c.severity, resolved: !holds, summary: c.summary(seen)}))
-		}
-	}
-	return after, alerts
+	return times
 }

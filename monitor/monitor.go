@@ -1,10 +1,3 @@
-// Package monitor watches every task and alerts.
-//
-// It observes what stands in ZooKeeper of each task, decides from that alone which alerts fire, and writes each alert
-// to the log, once when it fires and once when it resolves. What a status says is not believed where the line shows
-// otherwise. Without ZooKeeper it says that it is blind, and nothing about any task.
-//
-// It changes nothing, reads no archive, and knows nothing of workers but what they write to ZooKeeper.
 package monitor
 
 import (
@@ -12,156 +5,269 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"binkeeper/internal/coord"
-	"binkeeper/zkpaths"
 )
 
 const (
-	sweepInterval = 5 * time.Second  // between the ends of two looks at all tasks
-	sweepTimeout  = 15 * time.Second // of one look at all tasks, and of opening a session
+	tickEvery = time.Second
+	// grace is how much longer than a session lives a task may be without any
+	// instance: a worker that is restarted is back by then.
+	grace = 5 * time.Second
+	// flushTimeout bounds the delivery of what is queued when the monitor ends.
+	flushTimeout = 5 * time.Second
 )
+
+// Config is what a monitor needs. ZooKeeper, Limits' ages and RepeatInterval are
+// required.
+type Config struct {
+	ZooKeeper coord.Config
+	// Limits: DownAfter is the session's timeout and a grace, whatever is given.
+	Limits         Limits
+	RepeatInterval time.Duration // between two words on an alert that goes on firing
+	Webhooks       []string      // URLs; may hold secrets, which are shown nowhere
+	Alertmanagers  []string      // URLs below which /api/v2/alerts is
+	HeartbeatURL   string        // called every minute while all is well; "" for none
+	StateFile      string        // "" for none
+	Version        string
+	Logger         zerolog.Logger
+	// Transport carries the requests of all channels; nil means
+	// http.DefaultTransport.
+	Transport http.RoundTripper
+}
 
 // A Monitor watches all tasks of one ensemble.
 type Monitor struct {
-	zookeeper coord.Config
-	logger    zerolog.Logger
-	sees      atomic.Bool // whether the last sweep went well
+	cfg           Config
+	logger        zerolog.Logger
+	meters        *meters
+	channels      []*channel
+	alertmanagers []*alertmanager
+	heart         *heart        // nil without one
+	ticked        atomic.Int64  // ns since 1970
+	changed       chan struct{} // holds one value while the state file is old
+	testing       sync.Mutex    // held over a test of the channels
 
-	// Of Run's goroutine alone:
-	fleet fleet
-	blind bool // as told
+	mu     sync.Mutex // of what Run's goroutine writes
+	fleet  map[string]*memory
+	there  map[string]bool // the tasks that are listed
+	ledger ledger
+	sight  sight
+	limits Limits
 }
 
-// New returns a monitor that is not running yet.
-func New(zookeeper coord.Config, logger zerolog.Logger) *Monitor {
-	return &Monitor{zookeeper: zookeeper, logger: logger, fleet: fleet{}}
-}
-
-// Run watches until ctx ends, and then returns nil. It tries for ever to reach ZooKeeper.
-func (m *Monitor) Run(ctx context.Context) error {
-	for {
-		err := m.watch(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		m.sight(err)
-		select {
-		case <-time.After(sweepInterval):
-		case <-ctx.Done():
-		}
+// New returns a monitor that is not running yet. Its error is about a URL, which
+// it does not repeat, or a *StateError.
+func New(cfg Config) (*Monitor, error) {
+	now := time.Now()
+	m := &Monitor{
+		cfg: cfg, logger: cfg.Logger, changed: make(chan struct{}, 1),
+		fleet: map[string]*memory{}, there: map[string]bool{}, ledger: ledger{}, sight: newSight(now), limits: cfg.Limits,
 	}
-}
-
-// watch sweeps within one session until a sweep fails, the session is over or ctx ends.
-func (m *Monitor) watch(ctx context.Context) error {
-	opening, cancel := context.WithTimeout(ctx, sweepTimeout)
-	session, err := coord.Open(opening, m.zookeeper)
-	cancel()
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	for {
-		seen, err := observe(ctx, session)
-		if err != nil {
-			return err
-		}
-		m.sight(nil)
-		var alerts []alert
-		m.fleet, alerts = decideAll(m.fleet, seen, time.Now())
-		for _, a := range alerts {
-			m.report(a)
-		}
-		select {
-		case <-time.After(sweepInterval):
-		case <-session.Done():
-			return session.Err()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// sight notes whether ZooKeeper can be read, nil, or why not, and tells when that changes.
-func (m *Monitor) sight(trouble error) {
-	m.sees.Store(trouble == nil)
-	if m.blind == (trouble != nil) {
-		return
-	}
-	m.blind = trouble != nil
-	a := alert{name: blindAlert, severity: warning, resolved: trouble == nil, summary: "ZooKeeper can be read"}
-	if trouble != nil {
-		a.summary = trouble.Error()
-	}
-	m.report(a)
-}
-
-// observe looks at every task once.
-func observe(ctx context.Context, session *coord.Session) (map[string]observation, error) {
-	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
-	defer cancel()
-	ids, err := session.Tasks(ctx)
-	if err != nil {
+	m.limits.DownAfter = coord.DefaultTimeout + grace
+	m.ticked.Store(now.UnixNano())
+	m.meters = newMeters(cfg.Version, m.read)
+	if err := m.makeChannels(); err != nil {
 		return nil, err
 	}
-	seen := map[string]observation{}
-	for _, id := range ids {
-		view, err := session.Look(ctx, id)
-		if errors.Is(err, coord.ErrNoTask) {
-			continue
-		}
+	if err := m.restore(now); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Monitor) makeChannels() error {
+	client := newClient(m.cfg.Transport)
+	m.channels = []*channel{newChannel("log", logSender{m.logger}, m.meters, m.logger)}
+	for i, text := range m.cfg.Webhooks {
+		u, err := checkURL(text)
 		if err != nil {
-			return nil, err
+			return &URLError{"webhook", err}
 		}
-		seen[id] = newObservation(view)
+		m.channels = append(m.channels, newChannel(numbered("webhook", i), &webhook{u, client}, m.meters, m.logger))
 	}
-	return seen, nil
+	for i, text := range m.cfg.Alertmanagers {
+		u, err := checkURL(text)
+		if err != nil {
+			return &URLError{"alertmanager", err}
+		}
+		name := numbered("alertmanager", i)
+		am := newAlertmanager(u, client, m.logger.With().Str("channel", name).Logger())
+		m.alertmanagers = append(m.alertmanagers, am)
+		m.channels = append(m.channels, newChannel(name, am, m.meters, m.logger))
+	}
+	if m.cfg.HeartbeatURL == "" {
+		return nil
+	}
+	u, err := checkURL(m.cfg.HeartbeatURL)
+	if err != nil {
+		return &URLError{"heartbeat-url", err}
+	}
+	m.heart = &heart{u, client, m.meters}
+	return nil
 }
 
-// newObservation is the part of a task's view that alerts are about.
-func newObservation(view coord.TaskView) observation {
-	seen := observation{
-		desired: view.Spec.Desired, instances: len(view.Line), state: view.Status.State,
-		term: view.Status.Term, reason: view.Status.Reason, hint: view.Status.Hint,
+// A URLError says which flag has a URL that cannot be used, and not what it is: it
+// may hold a secret.
+type URLError struct {
+	Flag string // without dashes
+	Err  error
+}
+
+func (e *URLError) Error() string { return fmt.Sprintf("--%s: %v", e.Flag, e.Err) }
+func (e *URLError) Unwrap() error { return e.Err }
+
+// numbered is a channel's name: webhook, webhook-2, webhook-3.
+func numbered(kind string, i int) string {
+	if i == 0 {
+		return kind
 	}
-	for _, member := range view.Line {
-		if member.Name == view.Status.Instance && view.Status.State != zkpaths.StateStopped {
-			seen.primary = member.ServerID
+	return fmt.Sprintf("%s-%d", kind, i+1)
+}
+
+// restore takes over the state file, and proves that it can be written.
+func (m *Monitor) restore(now time.Time) error {
+	if m.cfg.StateFile == "" {
+		return nil
+	}
+	saved, err := readState(m.cfg.StateFile)
+	if broken := (*StateError)(nil); errors.As(err, &broken) && broken.Newer {
+		return err
+	} else if err != nil {
+		m.logger.Error().Err(err).Msg("what an earlier monitor said is not known: it is said again")
+	}
+	var firing []*Alert
+	for _, e := range saved.Firing {
+		if e.Said.After(now) { // the wall clock was set back
+			e.Said = now
+		}
+		m.ledger[keyOf(e.Alert)] = e
+		firing = append(firing, e.Alert)
+	}
+	for _, am := range m.alertmanagers {
+		am.seed(firing)
+	}
+	for _, c := range m.channels {
+		for _, a := range saved.Pending[c.name] {
+			c.offer(a)
 		}
 	}
-	if err := errors.Join(view.SpecErr, view.StatusErr, view.LineErr); err != nil {
-		seen.state, seen.reason, seen.hint = "", err.Error(), ""
-	}
-	return seen
+	return m.save()
 }
 
-// report writes an alert to the log.
-func (m *Monitor) report(a alert) {
-	event := m.logger.WithLevel(a.level()).Str("alertname", a.name).Str("severity", a.severity)
-	if a.task != "" {
-		event = event.Str("task", a.task).Int64("term", a.term).Str("server_id", a.serverID)
+// save writes the state file, if there is one.
+func (m *Monitor) save() error {
+	if m.cfg.StateFile == "" {
+		return nil
 	}
-	if a.from != "" || a.to != "" {
-		event = event.Str("from", a.from).Str("to", a.to)
+	state := savedState{SavedAt: time.Now().UTC(), Pending: map[string][]*Alert{}}
+	m.mu.Lock()
+	state.Firing = m.ledger.entries()
+	m.mu.Unlock()
+	for _, c := range m.channels {
+		if pending := c.pending(); len(pending) > 0 {
+			state.Pending[c.name] = pending
+		}
 	}
-	event.Str("status", a.status()).Str("summary", a.summary).Msg("alert")
+	return state.write(m.cfg.StateFile)
 }
 
-// Handler serves the monitor's own health: /livez says that the process answers, /readyz whether it can read ZooKeeper.
-func (m *Monitor) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !m.sees.Load() {
-			http.Error(w, "ZooKeeper cannot be read", http.StatusServiceUnavailable)
+// Run watches until ctx ends, and then returns nil, or that the state could not be
+// saved. It tries for ever to reach ZooKeeper.
+func (m *Monitor) Run(ctx context.Context) error {
+	seen := make(chan func(witness))
+	var watching, delivering sync.WaitGroup
+	look := &survey{zookeeper: m.cfg.ZooKeeper, tell: func(f func(witness)) {
+		select {
+		case seen <- f:
+		case <-ctx.Done():
+		}
+	}}
+	watching.Go(func() { look.run(ctx) })
+	watching.Go(func() { m.keepState(ctx) })
+	if m.heart != nil {
+		watching.Go(func() { m.heart.run(ctx, m.well, m.complainOfHeart) })
+	}
+	delivery, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	for _, c := range m.channels {
+		delivering.Go(func() { c.run(delivery) })
+	}
+	for _, am := range m.alertmanagers {
+		watching.Go(func() { am.run(ctx) })
+	}
+	m.loop(ctx, seen)
+	watching.Wait()
+	flushed := time.AfterFunc(flushTimeout, hangUp)
+	defer flushed.Stop()
+	for _, c := range m.channels {
+		c.finish()
+	}
+	delivering.Wait()
+	return m.save()
+}
+
+// loop observes, decides and acts until ctx ends.
+func (m *Monitor) loop(ctx context.Context, seen <-chan func(witness)) {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case tell := <-seen:
+			m.mu.Lock()
+			tell(&board{m, time.Now()})
+			m.mu.Unlock()
+		case <-tick.C:
+			m.mu.Lock()
+			(&board{m, time.Now()}).tick()
+			m.mu.Unlock()
+			m.ticked.Store(time.Now().UnixNano())
+		case <-ctx.Done():
 			return
 		}
-		fmt.Fprintln(w, "ok")
-	})
-	return mux
+	}
+}
+
+// keepState writes the state file after changes, at most once a second, and for at
+// most a tenth of the time.
+func (m *Monitor) keepState(ctx context.Context) {
+	failed := false
+	for {
+		select {
+		case <-m.changed:
+		case <-ctx.Done():
+			return
+		}
+		began := time.Now()
+		err := m.save()
+		if err != nil && !failed {
+			m.logger.Error().Err(err).Str("hint", hintOf(err)).Msg("cannot save the state")
+		}
+		failed = err != nil
+		select {
+		case <-time.After(max(time.Second, 10*time.Since(began))):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// well reports whether all tasks were seen lately.
+func (m *Monitor) well() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sight.clear() && time.Since(m.sight.swept) <= sweepBound
+}
+
+func (m *Monitor) complainOfHeart(err error) {
+	if err != nil {
+		m.logger.Warn().Err(err).Msg("the heartbeat URL does not answer")
+	} else {
+		m.logger.Info().Msg("the heartbeat URL answers again")
+	}
 }

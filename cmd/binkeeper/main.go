@@ -43,6 +43,6 @@ error.
 		p.taskPause(), p.taskResume(), p.taskSwitchover(), p.taskRemove())
 	archives := &cobra.Command{Use: "archive", Short: "List, verify and export what is archived"}
 	archives.AddCommand(p.archiveList(), p.archiveVerify(), p.archiveExport())
-	root.AddCommand(task, archives, p.workers(), p.ping(), p.version())
+	root.AddCommand(task, archives, p.workers(), p.check(), p.alert(), p.ping(), p.version())
 	return root
 }

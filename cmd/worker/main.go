@@ -3,15 +3,9 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"binkeeper/internal/cli"
@@ -63,7 +57,7 @@ func command() *cobra.Command {
 				return cli.Usagef("--tasks %q: %w", pattern, err)
 			}
 		}
-		listener, address, err := openListener(listen)
+		listener, err := cli.Listen(listen)
 		if err != nil {
 			return err
 		}
@@ -72,47 +66,13 @@ func command() *cobra.Command {
 			ServerID:  serverID,
 			ZooKeeper: coord.Config{Servers: ensemble.Servers, Root: ensemble.Root, Timeout: time.Duration(timeout), Logger: logger},
 			Tasks:     patterns, OpenStore: stores.Open,
-			Version: cli.Version(), Listen: address, Logger: logger,
+			Version: cli.Version(), Listen: cli.Address(listener), Logger: logger,
 		})
 		if err != nil {
 			return err
 		}
-		logger.Info().Str("server_id", serverID).Str("zookeeper", ensemble.String()).Str("listen", address).Str("version", cli.Version()).Msg("worker starts")
-		return serve(cmd.Context(), w, listener)
+		logger.Info().Str("server_id", serverID).Str("zookeeper", ensemble.String()).Str("listen", cli.Address(listener)).Str("version", cli.Version()).Msg("worker starts")
+		return cli.Serve(cmd.Context(), listener, w.Handler(), w.Run)
 	}
 	return cmd
-}
-
-// openListener listens at address, "" for nowhere, and returns where that is.
-func openListener(address string) (net.Listener, string, error) {
-	if address == "" {
-		return nil, "", nil
-	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, "", cli.Usagef("--listen %q: want host:port, such as 127.0.0.1:9108, or '' for none", address)
-	}
-	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, "", cli.Fail(cli.Failed, "name another one, as in --listen 127.0.0.1:0, or '' for none", "--listen %s: the port is taken", address)
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("--listen %s: %w", address, err)
-	}
-	return l, l.Addr().String(), nil
-}
-
-// serve runs the worker, and its HTTP server for as long.
-func serve(ctx context.Context, w *worker.Worker, l net.Listener) error {
-	if l == nil {
-		return w.Run(ctx)
-	}
-	server := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
-	err := w.Run(ctx)
-	server.Close()
-	if serveErr := <-ended; !errors.Is(serveErr, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("serve HTTP: %w", serveErr))
-	}
-	return err
 }

@@ -13,5 +13,5 @@
 // follows on a line of its own, when anything in the error's chain has a method
 // Hint() string.
 //
-// It knows no verb and opens no connection.
+// It knows no verb. Of the network it knows a daemon's own HTTP server alone.
 package cli

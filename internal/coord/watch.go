@@ -86,14 +86,18 @@ func (w *Watcher) Look(ctx context.Context, id string) (TaskView, error) {
 }
 
 // Refresh is a Look that reads the status, and of the rest only what was announced
-// to have changed. The checkpoint, which is not watched, is the one read last.
+// to have changed. The checkpoint, which is not watched, is the one read last, if
+// that could be used.
 func (w *Watcher) Refresh(ctx context.Context, id string) (TaskView, error) {
 	return w.view(ctx, id, func(path string) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		_, known := w.views[id]
+		view, known := w.views[id]
 		_, stands := w.standing[path]
-		return !known || !stands && path != zkpaths.Checkpoint(id)
+		if path == zkpaths.Checkpoint(id) {
+			stands = view.LastCommitErr == nil
+		}
+		return !known || !stands
 	})
 }
 

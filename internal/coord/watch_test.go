@@ -61,7 +61,9 @@ func TestWatcherTellsWhatChanged(t *testing.T) {
 			}
 		}, func(v TaskView) bool { return v.Spec.Desired == zkpaths.Paused && len(v.Line) == 2 }},
 		{"the status", func() { raw(t, other).set(zkpaths.State("orders"), `{"format":1,"state":"blocked"}`) },
-			func(v TaskView) bool { return v.Status.State == zkpaths.StateBlocked && v.Spec.Desired == zkpaths.Paused }},
+			func(v TaskView) bool {
+				return v.Status.State == zkpaths.StateBlocked && v.Spec.Desired == zkpaths.Paused
+			}},
 		{"a broken status", func() { raw(t, other).set(zkpaths.State("orders"), "x") }, func(v TaskView) bool { return v.StatusErr != nil }},
 	}
 	for _, test := range tests {
