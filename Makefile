@@ -9,7 +9,7 @@ BUILD       := -buildvcs=false -trimpath -ldflags "-X binkeeper/internal/cli.ver
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build man demo up down status test unit integration lint rules fuzz cover compose-test clean
+.PHONY: help build man demo up down status test unit integration lint rules fuzz cover bench compose-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,12 @@ cover: ## show the coverage of all tests
 	@mkdir -p bin
 	go test -tags integration -timeout 12m -p 2 -coverprofile bin/cover.out -coverpkg ./... ./...
 	go tool cover -func bin/cover.out | tail -n 1
+
+bench: build ## measure what docs/benchmarks.md tells of, in some twenty minutes; QUICK=1: on less data, in under four
+	@scripts/install mysql zookeeper zstd
+	@go build $(BUILD) -o bin/scripts/ ./scripts/bench
+	@cd scripts/bench/library && go build -buildvcs=false -o ../../../bin/scripts/ .
+	@bin/scripts/bench --programs bin $(if $(QUICK),--quick) --json bin/bench.json
 
 compose-test: ## prove docker-compose.yml: kill a primary, hand over, and compare byte for byte; needs a container engine
 	@scripts/compose

@@ -122,7 +122,8 @@ const (
 )
 
 // A segmentReader reads the raw bytes of one segment after the other, and checks
-// them against the metadata. The decoder works ahead of its caller.
+// them against the metadata. The decoder works in its caller's goroutine: working
+// ahead in others takes half as much time again, and saves none.
 type segmentReader struct {
 	link  link
 	from  io.ReadCloser // nil when no segment is open
@@ -133,7 +134,7 @@ type segmentReader struct {
 }
 
 func newSegmentReader() *segmentReader {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		panic(err) // the options are constants, and right
 	}

@@ -17,11 +17,14 @@ import (
 )
 
 const (
-	// segmentBuffers bounds the segments of a task that are in memory: one being
-	// read, the others being compressed and stored.
-	segmentBuffers = 4
 	// compressors is how many segments of a task are compressed at once.
 	compressors = 2
+	// rawBuffers bounds the raw segments of a task that are in memory: one being read,
+	// the others being compressed.
+	rawBuffers = 1 + compressors
+	// storeBuffers bounds those behind the one that is being stored, compressed or soon
+	// to be.
+	storeBuffers = compressors
 	// clockEvery is after how many events a stream that never pauses is asked for
 	// the time: a call for each would cost as much as the event.
 	clockEvery = 256
@@ -44,10 +47,11 @@ type pipeline struct {
 	cutter *cutter
 	end    archive.End // of the chain; the store stage's
 
-	slots chan struct{} // one for each segment in memory
-	work  chan *cut     // to be compressed, in any order
-	order chan *cut     // to be stored, in this order
-	spare chan []byte   // buffers to use again: a segment has two
+	slots  chan struct{} // one for each raw segment in memory
+	work   chan *cut     // to be compressed, in any order
+	order  chan *cut     // to be stored, in this order
+	raws   spares        // buffers to use again, of raw bytes
+	frames spares        // and of compressed ones, which are smaller
 
 	mu     sync.Mutex
 	newest zkpaths.LastCommit // of what is stored
@@ -58,8 +62,9 @@ type pipeline struct {
 func newPipeline(d *dump, arch *archive.Archive, end archive.End, s stream, c *cutter) *pipeline {
 	return &pipeline{
 		d: d, arch: arch, end: end, stream: s, cutter: c,
-		slots: make(chan struct{}, segmentBuffers), spare: make(chan []byte, 2*segmentBuffers),
-		work: make(chan *cut, segmentBuffers), order: make(chan *cut, segmentBuffers),
+		slots: make(chan struct{}, rawBuffers),
+		raws:  make(spares, rawBuffers), frames: make(spares, storeBuffers),
+		work: make(chan *cut, rawBuffers), order: make(chan *cut, storeBuffers),
 		news: make(chan struct{}, 1), stored: make(chan struct{}),
 	}
 }
@@ -183,12 +188,8 @@ func (p *pipeline) quiet() {
 
 // flush sends the segment on, and ends the file when nextFile is named.
 func (p *pipeline) flush(ctx context.Context, nextFile string) error {
-	var buf []byte
-	select {
-	case buf = <-p.spare:
-	default:
-	}
-	c := p.cutter.cut(p.stream, nextFile, buf)
+	size := len(p.cutter.buf)
+	c := p.cutter.cut(p.stream, nextFile, nil)
 	p.d.progress.took(&c.segment.Meta)
 	for _, stage := range []chan *cut{p.work, p.order} {
 		select {
@@ -197,7 +198,11 @@ func (p *pipeline) flush(ctx context.Context, nextFile string) error {
 			return ctx.Err()
 		}
 	}
-	return p.takeSlot(ctx)
+	if err := p.takeSlot(ctx); err != nil {
+		return err
+	}
+	p.cutter.buf = p.raws.take(size)
+	return nil
 }
 
 // takeSlot waits until there is memory for one more segment: this is what holds
@@ -214,14 +219,12 @@ func (p *pipeline) takeSlot(ctx context.Context) error {
 // compress is the second stage.
 func (p *pipeline) compress() {
 	for c := range p.work {
-		var dst []byte
-		select {
-		case dst = <-p.spare:
-		default:
-		}
 		c.segment.Meta.BytesHash = archive.Hash(c.raw)
-		c.segment.Frames = p.d.t.m.w.compressor.Compress(dst[:0], c.raw)
+		c.segment.Frames = p.d.t.m.w.compressor.Compress(p.frames.take(0), c.raw)
 		p.d.progress.compressed.Add(int64(len(c.raw)))
+		p.raws.put(c.raw, p.mostKept())
+		c.raw = nil
+		<-p.slots
 		close(c.ready)
 	}
 }
@@ -232,7 +235,8 @@ func (p *pipeline) store(ctx context.Context) error {
 		if !c.quiet.IsZero() {
 			p.d.progress.reached(p.end, c.quiet)
 			p.d.progress.came()
-			p.giveBack()
+			p.raws.giveBack()
+			p.frames.giveBack()
 			continue
 		}
 		select {
@@ -246,37 +250,15 @@ func (p *pipeline) store(ctx context.Context) error {
 			return err
 		}
 		p.end = end
-		p.recycle(c)
+		p.frames.put(c.segment.Frames, p.mostKept())
 		p.publish(c)
 	}
 	return nil
 }
 
-// recycle keeps a segment's buffers for the next ones, unless an unusually large
-// event has made them grow.
-func (p *pipeline) recycle(c *cut) {
-	for _, buf := range [][]byte{c.raw, c.segment.Frames} {
-		if int64(cap(buf)) > 2*p.d.spec.SegmentSize {
-			continue
-		}
-		select {
-		case p.spare <- buf:
-		default:
-		}
-	}
-	<-p.slots
-}
-
-// giveBack lets the buffers go while the source is idle.
-func (p *pipeline) giveBack() {
-	for {
-		select {
-		case <-p.spare:
-		default:
-			return
-		}
-	}
-}
+// mostKept is the size, in bytes, of the largest buffer that is used again: of a
+// segment in which the last event is as large as a segment.
+func (p *pipeline) mostKept() int { return int(2*p.d.spec.SegmentSize + p.d.spec.SegmentSize/8) }
 
 // publish says how far the archive has come.
 func (p *pipeline) publish(c *cut) {

@@ -2,25 +2,26 @@ package source
 
 import "binkeeper/internal/gtid"
 
-// judge checks an event and takes it into the stream's state. The Event says what
+// judge checks an event and takes it into the stream's state. s.event says then what
 // it is: Data, to be handed out, or what is not in the file.
-func (s *Stream) judge(event []byte) (Event, error) {
+func (s *Stream) judge(event []byte) error {
 	if len(event) < headerSize {
-		return Event{}, s.corrupt("event of %d bytes", len(event))
+		return s.corrupt("event of %d bytes", len(event))
 	}
 	h := parseHeader(event)
 	if int(h.size) != len(event) {
-		return Event{}, s.corrupt("event of type %d says %d bytes and has %d", h.kind, h.size, len(event))
+		return s.corrupt("event of type %d says %d bytes and has %d", h.kind, h.size, len(event))
 	}
 	switch {
 	case !s.named && (h.kind != typeRotate || h.flags&flagArtificial == 0):
-		return Event{}, s.corrupt("the dump starts with an event of type %d", h.kind)
+		return s.corrupt("the dump starts with an event of type %d", h.kind)
 	case h.kind == typeHeartbeat || h.kind == typeHeartbeat2:
 		return s.heartbeat(h, event[headerSize:])
 	case h.flags&flagArtificial != 0 && h.kind == typeRotate:
 		return s.turn(event)
 	case h.flags&flagArtificial != 0:
-		return Event{Kind: skipped}, nil
+		s.event = Event{Kind: skipped}
+		return nil
 	case !s.formed && s.offset > 0:
 		return s.formatAgain(h, event)
 	}
@@ -28,38 +29,41 @@ func (s *Stream) judge(event []byte) (Event, error) {
 }
 
 // heartbeat checks that an idle source stands where the stream does.
-func (s *Stream) heartbeat(h header, body []byte) (Event, error) {
+func (s *Stream) heartbeat(h header, body []byte) error {
 	if !heartbeatAt(h, body, s.offset) {
-		return Event{}, s.corrupt("the source is idle at another offset, %d in 32 bits", h.logPos)
+		return s.corrupt("the source is idle at another offset, %d in 32 bits", h.logPos)
 	}
-	return Event{Kind: Heartbeat, Type: h.kind, Time: h.time, Start: s.offset, End: s.offset}, nil
+	s.event = Event{Kind: Heartbeat, Type: h.kind, Time: h.time, Start: s.offset, End: s.offset}
+	return nil
 }
 
 // turn takes an artificial rotate event: the one that starts every dump, or the one
 // that starts every further file. It may carry a checksum or none, whatever the
 // file does.
-func (s *Stream) turn(event []byte) (Event, error) {
+func (s *Stream) turn(event []byte) error {
 	body := event[headerSize:]
 	if checksumFits(event, parseHeader(event)) {
 		body = body[:len(body)-checksumSize]
 	}
 	name, position, err := parseRotate(body)
 	if err != nil {
-		return Event{}, s.corrupt("%v", err)
+		return s.corrupt("%v", err)
 	}
 	switch file := string(name); {
 	case !s.named:
 		s.named = true
 		if file != s.file || position != uint64(s.from) {
-			return Event{}, s.corrupt("asked for offset %d, the source starts with %s at %d", s.from, file, position)
+			return s.corrupt("asked for offset %d, the source starts with %s at %d", s.from, file, position)
 		}
-		return Event{Kind: skipped}, nil
+		s.event = Event{Kind: skipped}
+		return nil
 	case position != uint64(len(magic)):
-		return Event{}, s.corrupt("the source goes on with %s at %d", file, position)
+		return s.corrupt("the source goes on with %s at %d", file, position)
 	case s.ended != "" && s.ended != file:
-		return Event{}, s.corrupt("the file ends with a rotation to %s, and the source goes on with %s", s.ended, file)
+		return s.corrupt("the file ends with a rotation to %s, and the source goes on with %s", s.ended, file)
 	default:
-		return s.enter(file), nil
+		s.event = s.enter(file)
+		return nil
 	}
 }
 
@@ -76,11 +80,12 @@ func (s *Stream) enter(file string) Event {
 
 // formatAgain takes the format description that precedes a dump from the middle of
 // a file, and is not at this place in it.
-func (s *Stream) formatAgain(h header, event []byte) (Event, error) {
+func (s *Stream) formatAgain(h header, event []byte) error {
 	if h.kind != typeFormatDescription {
-		return Event{}, s.corrupt("event of type %d before the format description", h.kind)
+		return s.corrupt("event of type %d before the format description", h.kind)
 	}
-	return Event{Kind: skipped}, s.format(h, event)
+	s.event = Event{Kind: skipped}
+	return s.format(h, event)
 }
 
 // format learns from the format description whether the file has checksums.
@@ -97,32 +102,33 @@ func (s *Stream) format(h header, event []byte) error {
 }
 
 // data checks an event of the file, and moves the offset past it.
-func (s *Stream) data(h header, event []byte) (Event, error) {
-	out := Event{Type: h.kind, Time: h.time, Start: s.offset, End: s.offset + int64(len(event))}
+func (s *Stream) data(h header, event []byte) error {
+	end := s.offset + int64(len(event))
 	if s.offset == 0 {
-		out.End += int64(len(magic))
+		end += int64(len(magic))
 	}
-	if err := s.checkData(h, event, out.End); err != nil {
-		return Event{}, err
+	if err := s.checkData(h, event, end); err != nil {
+		return err
 	}
 	body := event[headerSize:]
 	if s.crc || h.kind == typeFormatDescription {
 		body = body[:len(body)-checksumSize]
 	}
-	var err error
-	if out.Begins, out.Completes, err = s.tracker.see(h, body); err != nil {
-		return Event{}, s.corrupt("event of type %d: %v", h.kind, err)
+	begins, completes, err := s.tracker.see(h, body)
+	if err != nil {
+		return s.corrupt("event of type %d: %v", h.kind, err)
 	}
+	s.event = Event{Type: h.kind, Time: h.time, Start: s.offset, End: end, Begins: begins, Completes: completes}
 	if h.kind == typeRotate {
 		next, _, err := parseRotate(body)
 		if err != nil {
-			return Event{}, s.corrupt("%v", err)
+			return s.corrupt("%v", err)
 		}
 		s.ended = string(next)
-		out.NextFile = s.ended
+		s.event.NextFile = s.ended
 	}
-	s.offset = out.End
-	return out, nil
+	s.offset = end
+	return nil
 }
 
 // checkData checks the event's place in the file, and its checksum.

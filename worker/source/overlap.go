@@ -12,7 +12,7 @@ import (
 // and past the overlap if there is one.
 func (s *Stream) begin(overlap *Overlap) error {
 	for !s.named {
-		if _, _, err := s.advance(nil, time.Time{}); err != nil {
+		if _, err := s.advance(nil, time.Time{}); err != nil {
 			return differs(overlap, err)
 		}
 	}
@@ -74,14 +74,14 @@ func (s *Stream) verify(overlap *Overlap) error {
 // follow reads the end of the file, which has to be here, and enters the next one.
 func (s *Stream) follow(next string) error {
 	at, file := s.offset, s.file
-	_, event, err := s.advance(nil, time.Time{})
-	for err == nil && event.Kind == skipped {
-		_, event, err = s.advance(nil, time.Time{})
+	_, err := s.advance(nil, time.Time{})
+	for err == nil && s.event.Kind == skipped {
+		_, err = s.advance(nil, time.Time{})
 	}
 	if err != nil {
 		return err
 	}
-	if event.Kind != turned && event.Kind != FileEnd {
+	if s.event.Kind != turned && s.event.Kind != FileEnd {
 		return fmt.Errorf("%w: %s goes on after %d, where the archived one ends", ErrDiffers, file, at)
 	}
 	if s.file != next {

@@ -33,6 +33,7 @@ type Stream struct {
 	ended   string // the file that a rotate event has named, until it begins
 	large   largeEvent
 	tracker tracker
+	event   Event // what take has come to
 }
 
 // newStream returns a stream of file over conn, on which a dump from the offset
@@ -91,26 +92,30 @@ func (s *Stream) Close() error {
 // Dump's context, or one that means that the connection is gone.
 func (s *Stream) Next(buf []byte, until time.Time) ([]byte, Event, error) {
 	for {
-		out, event, err := s.advance(buf, until)
-		if err != nil || event.Kind != turned && event.Kind != skipped {
-			return out, event, err
+		out, err := s.advance(buf, until)
+		if err != nil {
+			return out, Event{}, err
+		}
+		if s.event.Kind != turned && s.event.Kind != skipped {
+			return out, s.event, nil
 		}
 	}
 }
 
-// advance takes one packet, or one event of many packets.
-func (s *Stream) advance(buf []byte, until time.Time) ([]byte, Event, error) {
+// advance takes one packet, or one event of many packets. What it has come to is in
+// s.event.
+func (s *Stream) advance(buf []byte, until time.Time) ([]byte, error) {
 	if s.err != nil {
-		return buf, Event{}, s.err
+		return buf, s.err
 	}
-	out, event, err := s.take(buf, until)
+	out, err := s.take(buf, until)
 	if err == nil {
-		return out, event, nil
+		return out, nil
 	}
 	if !errors.Is(err, ErrNotYet) {
 		err = s.end(err)
 	}
-	return buf, Event{}, err
+	return buf, err
 }
 
 // end closes the connection, and says what has ended the stream.
@@ -133,38 +138,37 @@ func (s *Stream) corrupt(format string, args ...any) error {
 
 // take reads a packet and judges what is in it. A packet that fits the read buffer
 // is judged in place, and copied once.
-func (s *Stream) take(buf []byte, until time.Time) ([]byte, Event, error) {
+func (s *Stream) take(buf []byte, until time.Time) ([]byte, error) {
 	p := &s.packets
 	if s.large.active {
 		return s.takeLarge(buf, until)
 	}
 	if err := p.need(packetHeaderSize, until); err != nil {
-		return buf, Event{}, err
+		return buf, err
 	}
 	size, inSequence := p.size()
 	if !inSequence {
-		return buf, Event{}, s.corrupt("packet %d where %d is due", p.buffered()[3], p.sequence)
+		return buf, s.corrupt("packet %d where %d is due", p.buffered()[3], p.sequence)
 	}
 	if packetHeaderSize+size > len(p.buf) {
 		return s.startLarge(buf, size, until)
 	}
 	if err := p.need(packetHeaderSize+size, until); err != nil {
-		return buf, Event{}, err
+		return buf, err
 	}
 	payload := p.buffered()[packetHeaderSize:][:size]
 	p.skip(packetHeaderSize + size)
 	p.sequence++
 	if size == 0 || payload[0] != 0 {
-		return buf, Event{}, s.refusal(payload)
+		return buf, s.refusal(payload)
 	}
-	event, err := s.judge(payload[1:])
-	if err != nil || event.Kind != Data {
-		return buf, event, err
+	if err := s.judge(payload[1:]); err != nil || s.event.Kind != Data {
+		return buf, err
 	}
-	if event.Start == 0 {
+	if s.event.Start == 0 {
 		buf = append(buf, magic[:]...)
 	}
-	return append(buf, payload[1:]...), event, nil
+	return append(buf, payload[1:]...), nil
 }
 
 // refusal says what a packet means that holds no event.
@@ -189,17 +193,17 @@ type largeEvent struct {
 }
 
 // startLarge begins with an event whose first packet has a payload of size bytes.
-func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, Event, error) {
+func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, error) {
 	p := &s.packets
 	const front = packetHeaderSize + 1 + headerSize
 	if err := p.need(front, until); err != nil {
-		return buf, Event{}, err
+		return buf, err
 	}
 	b := p.buffered()[packetHeaderSize:front]
 	h := parseHeader(b[1:])
 	last := size < maxPacket
 	if b[0] != 0 || last && int(h.size) != size-1 || int(h.size) < size-1 {
-		return buf, Event{}, s.corrupt("packet of %d bytes holds an event of %d", size, h.size)
+		return buf, s.corrupt("packet of %d bytes holds an event of %d", size, h.size)
 	}
 	p.skip(packetHeaderSize + 1)
 	p.sequence++
@@ -209,7 +213,7 @@ func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, Even
 
 // takeLarge reads the event straight into the caller's buffer. From the first time
 // that it is not complete in time, it is put together in one of its own.
-func (s *Stream) takeLarge(buf []byte, until time.Time) ([]byte, Event, error) {
+func (s *Stream) takeLarge(buf []byte, until time.Time) ([]byte, error) {
 	l := &s.large
 	into, start := buf, len(buf)
 	if l.kept != nil {
@@ -221,18 +225,18 @@ func (s *Stream) takeLarge(buf []byte, until time.Time) ([]byte, Event, error) {
 			into = append([]byte{}, into[start:]...)
 		}
 		l.kept = into
-		return buf, Event{}, err
+		return buf, err
 	}
-	event, err := s.judge(into[start:])
+	err = s.judge(into[start:])
 	own := l.kept != nil
 	*l = largeEvent{}
 	switch {
-	case err != nil || event.Kind != Data:
-		return buf, event, err
+	case err != nil || s.event.Kind != Data:
+		return buf, err
 	case own:
-		return append(buf, into...), event, nil
+		return append(buf, into...), nil
 	}
-	return into, event, nil
+	return into, nil
 }
 
 // assemble appends what comes of the event, of which into[start:] has come.
