@@ -186,7 +186,7 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 	if err != nil {
 		status = zkpaths.NewStatus(time.Now()) // what is unreadable is overwritten
 	}
-	base, version, err := m.checkpoint(ctx)
+	base, version, err := m.checkpoint(ctx, status.File)
 	if block := (*blockedError)(nil); errors.As(err, &block) {
 		status = status.Say(zkpaths.StateBlocked, m.inst.Place(), status.Term, time.Now(), block.reason, block.Error(), hintOf(err))
 		m.tally.say(status)
@@ -201,43 +201,41 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 	return t, status, err
 }
 
-// checkpoint reads lastCommit. What is unreadable is rebuilt from the archive;
-// what a newer version wrote is left alone.
-func (m *member) checkpoint(ctx context.Context) (base zkpaths.LastCommit, version int32, err error) {
+// checkpoint reads lastCommit. What is missing or unreadable is rebuilt from the
+// archive; what a newer version wrote is left alone. known is the file that the
+// archive has come to as far as the status knows, or "".
+func (m *member) checkpoint(ctx context.Context, known string) (base zkpaths.LastCommit, version int32, err error) {
 	if err := m.spec.Err; err != nil {
 		return base, 0, blockedBySpec(m.task, err)
 	}
 	base, version, err = m.inst.LastCommit(ctx)
 	unreadable, newer := (*zkpaths.UnreadableError)(nil), (*zkpaths.NewerFormatError)(nil)
 	switch {
-	case errors.Is(err, coord.ErrNoCheckpoint):
-		return zkpaths.LastCommit{}, -1, nil // the first dump walks the whole archive
 	case errors.As(err, &newer):
 		return base, version, blocked(zkpaths.BlockedNewerFormat, err, newer.Hint())
-	case errors.As(err, &unreadable):
+	case errors.As(err, &unreadable), errors.Is(err, coord.ErrNoCheckpoint):
 		m.log.Warn().Err(err).Msg("rebuilding the checkpoint from the archive")
-		base, err = m.rebuild(ctx)
-		if err != nil {
-			return base, version, blocked(zkpaths.BlockedNoPosition, fmt.Errorf("%w; and the archive gives no position: %w", unreadable, err),
+		rebuilt, rebuildErr := m.rebuild(ctx, known)
+		if rebuildErr != nil {
+			return base, version, blocked(zkpaths.BlockedNoPosition, fmt.Errorf("%w; and the archive gives no position: %w", err, rebuildErr),
 				"mend the archive, or write the last good JSON back to "+zkpaths.Checkpoint(m.task))
 		}
-		return base, version, nil
+		return rebuilt, version, nil
 	}
 	return base, version, err
 }
 
 // rebuild makes a checkpoint of the archive's end.
-func (m *member) rebuild(ctx context.Context) (zkpaths.LastCommit, error) {
+func (m *member) rebuild(ctx context.Context, known string) (zkpaths.LastCommit, error) {
 	store, err := m.openStore(m.spec.Spec.Archive)
 	if err != nil {
 		return zkpaths.LastCommit{}, err
 	}
 	arch := archive.New(store, m.task)
 	end, err := arch.Walk(ctx, nil)
-	if errors.Is(err, archive.ErrNoTimeline) {
-		// An empty archive that is known to be this task's has nothing to lose.
-		owner, ownerErr := arch.Owner(ctx)
-		if ownerErr == nil && owner.TaskUID == m.spec.Spec.TaskUID {
+	if errors.Is(err, archive.ErrNoTimeline) && known == "" {
+		// An empty archive that is this task's has nothing to lose.
+		if owner, ownerErr := arch.Owner(ctx); ownerErr == nil && owner.TaskUID == m.spec.Spec.TaskUID {
 			return zkpaths.LastCommit{}, nil
 		}
 	}
