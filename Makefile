@@ -47,9 +47,10 @@ test: ## install what is missing, then run all tests
 unit: ## run the tests that need no servers
 	go test -race ./...
 
-# Each test package starts servers of its own; two at a time keep two cores busy without starving a session.
+# Each test package starts servers of its own; two at a time keep two cores busy without starving a session. What was
+# found with real servers is not taken from the cache.
 integration: ## run all tests, on real servers
-	go test -race -tags integration -timeout 12m -p 2 ./...
+	go test -race -tags integration -count=1 -timeout 12m -p 2 ./...
 
 lint: ## check the format, vet, staticcheck, and who imports whom
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

@@ -155,8 +155,8 @@ func (r *record) change(c change, kind int32) (changed []change, checked []strin
 
 // checkHistory wants every change that a worker has made of lastCommit to be in order: terms only grow, each is of one
 // session and one instance, which that session has made and every commit has checked; commits are numbered without
-// gaps; and the position never goes back. What was written by hand is skipped, and so is a claim right after it that
-// knows nothing of what was before.
+// gaps; and the position never goes back. What was written by hand is skipped: whatever it was, what a worker writes
+// next goes on from what the last one wrote.
 func (s *stage) checkHistory() {
 	s.t.Helper()
 	changes := history(s.t, s.zk.Servers()[0].DataDir())
@@ -165,7 +165,6 @@ func (s *stage) checkHistory() {
 	sessions := map[int64]int64{}
 	var before zkpaths.LastCommit
 	var commits int
-	var byHand bool
 	for _, c := range changes {
 		if !c.deleted {
 			owners[c.path] = c.session
@@ -174,7 +173,6 @@ func (s *stage) checkHistory() {
 			continue
 		}
 		if c.session == s.hand.SessionID() || c.session == s.sess.ID() {
-			byHand = c.session == s.hand.SessionID()
 			continue
 		}
 		var now zkpaths.LastCommit
@@ -183,21 +181,17 @@ func (s *stage) checkHistory() {
 			continue
 		}
 		commits++
-		claim := byHand && now.Commit == 0 && now.Term <= before.Term
-		byHand = false
-		if problem := s.outOfOrder(before, now, claim); problem != "" {
+		if problem := s.outOfOrder(before, now); problem != "" {
 			s.t.Errorf("history: version %d: %s\nbefore: %+v\nnow:    %+v", c.version, problem, before, now)
 		}
 		instance := s.root + zkpaths.Member(task, now.Instance)
 		if owners[instance] != c.session || !slices.Contains(c.checks, instance) {
 			s.t.Errorf("history: version %d is of session %#x, of instance %s of session %#x, and has checked %q", c.version, c.session, instance, owners[instance], c.checks)
 		}
-		if of, ok := sessions[now.Term]; ok && of != c.session && !claim {
+		if of, ok := sessions[now.Term]; ok && of != c.session {
 			s.t.Errorf("history: version %d is of session %#x, in a term of session %#x", c.version, c.session, of)
 		}
-		if !claim {
-			sessions[now.Term], before = c.session, now
-		}
+		sessions[now.Term], before = c.session, now
 	}
 	if commits == 0 {
 		s.t.Error("history: nobody has ever committed")
@@ -205,11 +199,9 @@ func (s *stage) checkHistory() {
 }
 
 // outOfOrder says why now cannot follow before, or "".
-func (s *stage) outOfOrder(before, now zkpaths.LastCommit, claim bool) string {
+func (s *stage) outOfOrder(before, now zkpaths.LastCommit) string {
 	sameTerm := now.Term == before.Term
 	switch {
-	case claim:
-		return ""
 	case now.Term < before.Term:
 		return "the term has gone back"
 	case sameTerm && now.Commit != before.Commit+1, !sameTerm && now.Commit != 0:
