@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	"binkeeper/internal/cli"
 	"binkeeper/internal/coord"
-	"binkeeper/monitor"
 	"binkeeper/zkpaths"
 )
 
@@ -77,24 +75,6 @@ func TestCheckTable(t *testing.T) {
 	for _, want := range []string{"down  critical  BinkeeperTaskDown  No worker stands in the line of task down", "well  ok        -"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got\n%swant %q", out.String(), want)
-		}
-	}
-}
-
-// The monitor shows tasks as `task list` does.
-func TestTheMonitorListsTasksAsTaskListDoes(t *testing.T) {
-	unreadable := viewOf("1", zkpaths.StateRunning, "1", "2")
-	unreadable.SpecErr = &zkpaths.UnreadableError{Path: "/tasks/x", Problem: "it is empty"}
-	unreadable.StatusErr = &zkpaths.NewerFormatError{Path: "/tasks/x/status", Format: 2}
-	for _, view := range []coord.TaskView{viewOf("2", zkpaths.StateRunning, "1", "2", "3"), viewOf("", zkpaths.StateStopped), unreadable} {
-		view.ID = "x"
-		want, err := json.Marshal(newTaskRow("x", view))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := json.Marshal(monitor.Observe(view).Row)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("got\n%s\nwant\n%s, %v", got, want, err)
 		}
 	}
 }

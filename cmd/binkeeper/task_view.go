@@ -6,63 +6,19 @@ import (
 	"strconv"
 	"strings"
 
-	"binkeeper/internal/cli"
 	"binkeeper/internal/coord"
+	"binkeeper/monitor"
 	"binkeeper/zkpaths"
 )
 
-// A taskRow is a task as task list shows it.
-type taskRow struct {
-	ID          string       `json:"id"`
-	State       string       `json:"state"`
-	Desired     string       `json:"desired"`
-	Primary     string       `json:"primary"`  // the server id, "" without one
-	Standbys    []string     `json:"standbys"` // server ids, the next primary first
-	Source      string       `json:"source"`
-	Archive     string       `json:"archive"`
-	DurableTime zkpaths.Time `json:"durable_time"`
-	BehindBytes int64        `json:"behind_bytes"`
-	Timeline    int64        `json:"timeline"`
-	File        string       `json:"file"`
-	Position    int64        `json:"position"`
-	Term        int64        `json:"term"`
-	Reason      string       `json:"reason"`
-	Hint        string       `json:"hint"`
-}
+// A taskRow is a task as task list shows it, which is as the monitor's API does.
+type taskRow = monitor.Row
 
 // newTaskRow shows the task in view. Where a payload cannot be read, the state
 // is "" and the reason says which.
 func newTaskRow(id string, view coord.TaskView) taskRow {
-	primary, standbys := roles(view)
-	last, status := view.LastCommit, view.Status
-	row := taskRow{
-		ID: id, State: status.State, Desired: view.Spec.Desired, Primary: primary, Standbys: standbys,
-		Source: view.Spec.Source, Archive: view.Spec.Archive,
-		DurableTime: status.DurableTime, BehindBytes: status.BehindBytes,
-		Timeline: last.Timeline, File: last.File, Position: last.Position, Term: last.Term,
-		Reason: status.Reason, Hint: status.Hint,
-	}
-	for _, err := range []error{view.SpecErr, view.StatusErr, view.LastCommitErr, view.LineErr} {
-		if err != nil {
-			row.State, row.Reason, row.Hint = "", err.Error(), cli.Hint(err)
-			break
-		}
-	}
-	return row
-}
-
-// roles are the server ids of the instance that the status names, if it is still
-// in the line and has not stopped, and of all others.
-func roles(view coord.TaskView) (primary string, standbys []string) {
-	standbys = []string{}
-	for _, place := range places(view) {
-		if view.StatusErr == nil && place.Name == view.Status.Instance && view.Status.State != zkpaths.StateStopped {
-			primary = place.ServerID
-		} else {
-			standbys = append(standbys, place.ServerID)
-		}
-	}
-	return primary, standbys
+	view.ID = id
+	return monitor.Observe(view).Row
 }
 
 // places are the instances in a task's line, first in line first.
