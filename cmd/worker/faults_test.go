@@ -121,7 +121,7 @@ var outages = []struct {
 	lasts  time.Duration
 }{
 	{"killed", func(z *servers.ZooKeeperServer) error { z.Kill(); return nil },
-		func(ctx context.Context, z *servers.ZooKeeperServer) error { return z.Start(ctx) }, 30 * time.Second},
+		func(ctx context.Context, z *servers.ZooKeeperServer) error { return z.Start(ctx) }, time.Minute},
 	{"frozen", (*servers.ZooKeeperServer).Pause,
 		func(_ context.Context, z *servers.ZooKeeperServer) error { return z.Continue() }, 20 * time.Second},
 }
