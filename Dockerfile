@@ -10,7 +10,8 @@ RUN go mod download
 COPY . .
 ARG VERSION
 RUN --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X binkeeper/internal/cli.version=$VERSION" -o /out/usr/local/bin/ ./cmd/...
+    static=$([ "$(go env CGO_ENABLED)" = 0 ] || echo "-linkmode external -extldflags -static") && \
+    go build -buildvcs=false -trimpath -tags netgo,osusergo -ldflags "-s -w $static -X binkeeper/internal/cli.version=$VERSION" -o /out/usr/local/bin/ ./cmd/...
 RUN mkdir -p /out/etc/ssl/certs && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ && mkdir /empty
 
 FROM scratch

@@ -60,3 +60,29 @@ func TestCompressorChoice(t *testing.T) {
 		})
 	}
 }
+
+// TestCompressorChecksums damages every byte of the frames: the content checksum must
+// be there, and fit.
+func TestCompressorChecksums(t *testing.T) {
+	raw := content(file(1), 0, 500)
+	frames := archive.NewCompressor().Compress(nil, raw)
+	dec, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.Close()
+	var header zstd.Header
+	if err := header.Decode(frames); err != nil || !header.HasCheckSum {
+		t.Fatalf("the frame says %+v, %v, want a checksum", header, err)
+	}
+	for i := range frames {
+		damaged := bytes.Clone(frames)
+		damaged[i] ^= 1 << (i % 8)
+		if got, err := dec.DecodeAll(damaged, nil); err == nil && !bytes.Equal(got, raw) {
+			t.Errorf("byte %d is damaged, and %d other bytes come back", i, len(got))
+		}
+	}
+	if _, err := dec.DecodeAll(frames[:len(frames)-1], nil); err == nil {
+		t.Error("a frame without the last byte of its checksum is read")
+	}
+}

@@ -1,8 +1,6 @@
 package archive
 
-import (
-	"github.com/klauspost/compress/zstd"
-)
+import "runtime"
 
 // A Segment is what Append stores: its metadata, and the zstd frames of its raw
 // bytes as a Compressor made them.
@@ -12,41 +10,39 @@ type Segment struct {
 }
 
 const (
-	// frameWindow is how far back, in bytes, a frame refers to what it repeats.
-	// Binlogs repeat what is near: 1 MiB saves as much as 8, and an encoder keeps
-	// twice the window in memory.
-	frameWindow = 1 << 20
+	// rawFrame is about how many raw bytes a frame holds: half as many to half as
+	// many again. Binlogs repeat what is near, so more in a frame saves nothing, and
+	// it is what bounds an encoder's memory.
+	rawFrame = 1 << 20
 	// sampleSize is how many bytes of a segment are compressed for a try.
 	sampleSize = 64 << 10
-	// worthEntropy is by which share entropy coding must make the sample smaller.
+	// worthEffort is by which share the full effort must make the sample smaller.
 	// It takes a fifth of the time, and where small rows differ in random bytes only,
-	// as in numbers and checksums, it saves nothing.
-	worthEntropy = 32
+	// as in numbers and checksums, it saves nearly nothing.
+	worthEffort = 32
+)
+
+// An effort is what an encoder does to make a frame small. Bytes that do not compress
+// are stored as they are by both.
+type effort int
+
+const (
+	least effort = iota
+	full
 )
 
 // A Compressor makes the zstd frames of segments. It is safe for concurrent use.
 // It favours speed: a source that is caught up with is limited by compression.
-// Bytes that do not compress are stored as they are.
-type Compressor struct {
-	full    *zstd.Encoder // matches and entropy coding
-	matches *zstd.Encoder // literals as they are
-}
+type Compressor struct{ idle chan *encoder }
 
 // NewCompressor returns a Compressor that runs at most GOMAXPROCS compressions at
 // once.
 func NewCompressor() *Compressor {
-	return &Compressor{full: newEncoder(), matches: newEncoder(zstd.WithNoEntropyCompression(true))}
-}
-
-func newEncoder(options ...zstd.EOption) *zstd.Encoder {
-	enc, err := zstd.NewWriter(nil, append(options,
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithWindowSize(frameWindow),
-		zstd.WithEncoderCRC(true))...)
-	if err != nil {
-		panic(err) // the options are constants, and right
+	c := &Compressor{idle: make(chan *encoder, runtime.GOMAXPROCS(0))}
+	for range cap(c.idle) {
+		c.idle <- newEncoder()
 	}
-	return enc
+	return c
 }
 
 // Compress appends the frames of raw to dst and returns it. Without raw bytes
@@ -55,19 +51,29 @@ func (c *Compressor) Compress(dst, raw []byte) []byte {
 	if len(raw) == 0 {
 		return dst
 	}
-	return c.suited(dst, raw).EncodeAll(raw, dst)
+	enc := <-c.idle
+	defer func() { c.idle <- enc }()
+	effort := suited(enc, raw)
+	for frames := max(1, (len(raw)+rawFrame/2)/rawFrame); frames > 0; frames-- {
+		size := len(raw) / frames
+		dst = enc.appendFrame(dst, raw[:size], effort)
+		raw = raw[size:]
+	}
+	return dst
 }
 
-// suited tries both encoders on bytes from the middle of raw. It writes them behind
-// dst, where there is room.
-func (c *Compressor) suited(dst, raw []byte) *zstd.Encoder {
+// suited tries both efforts on bytes from the middle of raw.
+func suited(enc *encoder, raw []byte) effort {
 	if len(raw) < 4*sampleSize {
-		return c.full
+		return full
 	}
-	sample, room := raw[len(raw)/2:][:sampleSize], dst[len(dst):]
-	full := len(c.full.EncodeAll(sample, room))
-	if matches := len(c.matches.EncodeAll(sample, room)); matches-full < full/worthEntropy {
-		return c.matches
+	sample := raw[len(raw)/2:][:sampleSize]
+	size := func(e effort) int {
+		enc.tried = enc.appendFrame(enc.tried[:0], sample, e)
+		return len(enc.tried)
 	}
-	return c.full
+	if small := size(full); size(least)-small < small/worthEffort {
+		return least
+	}
+	return full
 }

@@ -54,7 +54,7 @@ func (c *cutter) empty() bool { return len(c.buf) == 0 }
 
 // next reads one more event of s into the segment. An event that does not belong at
 // the segment's end is an error, and not taken in.
-func (c *cutter) next(s stream, until time.Time) (source.Event, error) {
+func (c *cutter) next(s stream, until time.Time) (*source.Event, error) {
 	before := len(c.buf)
 	buf, ev, err := s.Next(c.buf, until)
 	c.buf = buf
@@ -65,7 +65,7 @@ func (c *cutter) next(s stream, until time.Time) (source.Event, error) {
 		c.buf = buf[:before]
 		return ev, fmt.Errorf("an event that ends at %d was read where one to %d of %s belongs", ev.End, end, c.file)
 	}
-	c.add(&ev, s)
+	c.add(ev, s)
 	return ev, nil
 }
 

@@ -21,13 +21,13 @@ type script struct {
 	previous *gtid.Set
 }
 
-func (s *script) Next(buf []byte, _ time.Time) ([]byte, source.Event, error) {
+func (s *script) Next(buf []byte, _ time.Time) ([]byte, *source.Event, error) {
 	if len(s.events) == 0 {
-		return buf, source.Event{}, source.ErrNotYet
+		return buf, nil, source.ErrNotYet
 	}
 	ev := s.events[0]
 	s.events = s.events[1:]
-	return append(buf, s.raw[ev.Start:ev.End]...), ev, nil
+	return append(buf, s.raw[ev.Start:ev.End]...), &ev, nil
 }
 func (s *script) Open() string                { return s.open }
 func (s *script) TakeCompleted() *gtid.Set    { return gtid.New(gtid.MySQL) }

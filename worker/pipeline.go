@@ -32,7 +32,7 @@ const (
 
 // A stream is what the pipeline reads: a *source.Stream.
 type stream interface {
-	Next(buf []byte, until time.Time) ([]byte, source.Event, error)
+	Next(buf []byte, until time.Time) ([]byte, *source.Event, error)
 	Open() string
 	TakeCompleted() *gtid.Set
 	Previous() (*gtid.Set, bool)

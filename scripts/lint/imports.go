@@ -40,6 +40,8 @@ var rules = []rule{
 		why: "only internal/coord speaks to ZooKeeper"},
 	{from: []string{"own"}, except: []string{"archive/s3store/..."}, not: []string{"github.com/aws/..."},
 		why: "only archive/s3store speaks to S3"},
+	{from: []string{"own"}, except: []string{"archive"}, not: []string{"github.com/DataDog/zstd", "github.com/klauspost/compress/..."},
+		why: "only package archive compresses"},
 	{from: []string{"zkpaths/..."}, not: []string{"*"}, but: []string{"std"},
 		why: "the contract between the programs is pure"},
 	{from: []string{"archive/..."}, not: []string{"worker/...", "monitor/...", "internal/coord/..."}, deep: true,
@@ -48,6 +50,8 @@ var rules = []rule{
 		why: "a program is nobody's library"},
 	{from: []string{"own"}, except: []string{"internal/servers/...", "scripts/..."}, not: []string{"internal/servers/..."},
 		why: "real servers are for tests and scripts"},
+	{from: []string{"own"}, except: []string{"internal/faults/...", "scripts/..."}, not: []string{"internal/faults/..."},
+		why: "faults are for tests and scripts"},
 	{from: []string{"own"}, except: []string{"scripts/..."}, not: []string{"scripts/..."}, tests: true,
 		why: "scripts are nobody's library"},
 }

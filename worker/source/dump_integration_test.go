@@ -102,7 +102,7 @@ func readTo(t *testing.T, s *Stream, file string, offset int64) map[string]*copi
 			t.Fatalf("%s: event at %d after one to %d", name, event.Start, c.events[n-1].End)
 		}
 		c.data = append(c.data, data...)
-		c.events = append(c.events, event)
+		c.events = append(c.events, *event)
 		c.rotated = event.NextFile != ""
 		c.previous, _ = s.Previous()
 	}

@@ -84,21 +84,26 @@ type header struct {
 	flags    uint16
 }
 
-func parseHeader(b []byte) header {
+// parse reads the header at the front of b.
+func (h *header) parse(b []byte) {
 	_ = b[headerSize-1]
-	return header{
-		time:     binary.LittleEndian.Uint32(b),
-		kind:     b[4],
-		serverID: binary.LittleEndian.Uint32(b[5:]),
-		size:     binary.LittleEndian.Uint32(b[9:]),
-		logPos:   binary.LittleEndian.Uint32(b[13:]),
-		flags:    binary.LittleEndian.Uint16(b[17:]),
-	}
+	h.time = binary.LittleEndian.Uint32(b)
+	h.kind = b[4]
+	h.serverID = binary.LittleEndian.Uint32(b[5:])
+	h.size = binary.LittleEndian.Uint32(b[9:])
+	h.logPos = binary.LittleEndian.Uint32(b[13:])
+	h.flags = binary.LittleEndian.Uint16(b[17:])
+}
+
+func parseHeader(b []byte) *header {
+	h := new(header)
+	h.parse(b)
+	return h
 }
 
 // checksumFits reports whether the last 4 bytes of event are the CRC32 of the
 // others. The in-use flag of a format description does not count.
-func checksumFits(event []byte, h header) bool {
+func checksumFits(event []byte, h *header) bool {
 	end := len(event) - checksumSize
 	if end < headerSize {
 		return false
@@ -139,7 +144,7 @@ func parseRotate(body []byte) (file []byte, position uint64, err error) {
 // heartbeatAt reports whether a heartbeat stands for offset. Its header has the low
 // 32 bits; of a farther one it is 0 and MariaDB puts 8 bytes into the body; type 41
 // has (field, length, value) triples in its body, of which field 2 is the position.
-func heartbeatAt(h header, body []byte, offset int64) bool {
+func heartbeatAt(h *header, body []byte, offset int64) bool {
 	if h.kind == typeHeartbeat2 {
 		for len(body) > 0 {
 			field, rest, ok := packedInt(body)

@@ -102,7 +102,7 @@ func FuzzTracker(f *testing.F) {
 			flavor = gtid.MariaDB
 		}
 		tracker := newTracker(flavor)
-		begins, _, err := tracker.see(header{kind: kind}, body)
+		begins, _, err := tracker.see(&header{kind: kind}, body)
 		if open := tracker.openGTID(); open != "" && !begins || err != nil && tracker.previous != nil {
 			t.Errorf("open %q, begins %v, %v", open, begins, err)
 		}
@@ -115,7 +115,7 @@ func FuzzHeartbeat(f *testing.F) {
 	f.Add(byte(typeHeartbeat2), []byte{1, 1, 'f', 2, 9, 0xfe, 1, 0, 0, 0, 0, 0, 0, 0}, int64(1))
 	f.Add(byte(typeHeartbeat), []byte{1, 0, 0, 0, 1, 0, 0, 0}, int64(1<<32+1))
 	f.Fuzz(func(t *testing.T, kind byte, body []byte, offset int64) {
-		h := header{kind: kind}
+		h := &header{kind: kind}
 		if heartbeatAt(h, body, offset) && offset != 0 && heartbeatAt(h, body, offset+1) {
 			t.Error("stands for two offsets")
 		}

@@ -48,7 +48,7 @@ func (s *Stream) verify(overlap *Overlap) error {
 	hash, file := xxhash.New(), s.file
 	var buf []byte
 	for s.offset < overlap.To {
-		var event Event
+		var event *Event
 		var err error
 		if buf, event, err = s.Next(buf[:0], time.Time{}); err != nil {
 			return err

@@ -33,7 +33,8 @@ type Stream struct {
 	ended   string // the file that a rotate event has named, until it begins
 	large   largeEvent
 	tracker tracker
-	event   Event // what take has come to
+	header  header // of the event that is judged
+	event   Event  // what take has come to
 }
 
 // newStream returns a stream of file over conn, on which a dump from the offset
@@ -85,19 +86,20 @@ func (s *Stream) Close() error {
 }
 
 // Next appends the bytes of the next event to buf, and describes it. It allocates
-// nothing when buf has room. When until, unless zero, passes before the event is
-// complete, Next returns buf as it is and ErrNotYet; what has come of the event
-// is kept. Every other error ends the stream, and nothing was appended: ErrSilent,
-// ErrEvicted, ErrFileNotFound, ErrPastEnd, *CorruptError, the cause of the end of
-// Dump's context, or one that means that the connection is gone.
-func (s *Stream) Next(buf []byte, until time.Time) ([]byte, Event, error) {
+// nothing when buf has room; the Event holds until the next call. When until,
+// unless zero, passes before the event is complete, Next returns buf as it is and
+// ErrNotYet; what has come of the event is kept. Every other error ends the stream,
+// and nothing was appended: ErrSilent, ErrEvicted, ErrFileNotFound, ErrPastEnd,
+// *CorruptError, the cause of the end of Dump's context, or one that means that
+// the connection is gone.
+func (s *Stream) Next(buf []byte, until time.Time) ([]byte, *Event, error) {
 	for {
 		out, err := s.advance(buf, until)
 		if err != nil {
-			return out, Event{}, err
+			return out, nil, err
 		}
 		if s.event.Kind != turned && s.event.Kind != skipped {
-			return out, s.event, nil
+			return out, &s.event, nil
 		}
 	}
 }

@@ -209,7 +209,7 @@ func readAll(t testing.TB, s *Stream) (data []byte, events []Event, err error) {
 	t.Helper()
 	for {
 		before := len(data)
-		var event Event
+		var event *Event
 		data, event, err = s.Next(data, until())
 		switch {
 		case err == ErrNotYet:
@@ -222,7 +222,7 @@ func readAll(t testing.TB, s *Stream) (data []byte, events []Event, err error) {
 			if event.Kind != Data && len(data) != before {
 				t.Fatalf("kind %d changed the buffer", event.Kind)
 			}
-			events = append(events, event)
+			events = append(events, *event)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func newTracker(flavor gtid.Flavor) tracker {
 }
 
 // see takes the next event of the file. body is without header and checksum.
-func (t *tracker) see(h header, body []byte) (begins, completes bool, err error) {
+func (t *tracker) see(h *header, body []byte) (begins, completes bool, err error) {
 	switch h.kind {
 	case typeGTID, typeAnonymousGTID, typeTaggedGTID, typeMariaGTID:
 		completes = t.open
@@ -95,7 +95,7 @@ func (t *tracker) statementCompletes(kind byte, body []byte) bool {
 //	MySQL    1 byte flags, 16 the UUID, 8 the number
 //	MariaDB  8 bytes the sequence number, 4 the domain, 1 flags; the server id is
 //	         the header's
-func (t *tracker) begin(h header, body []byte) error {
+func (t *tracker) begin(h *header, body []byte) error {
 	t.open, t.begun, t.sawBegin, t.text, t.id = true, false, true, "", transaction{}
 	switch h.kind {
 	case typeGTID:

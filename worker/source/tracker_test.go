@@ -64,7 +64,7 @@ func TestTracker(t *testing.T) {
 		tracker := newTracker(tt.flavor)
 		marks := ""
 		for _, step := range tt.steps {
-			begins, completes, err := tracker.see(header{kind: step.kind, serverID: 7}, step.body)
+			begins, completes, err := tracker.see(&header{kind: step.kind, serverID: 7}, step.body)
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
@@ -118,7 +118,7 @@ func TestTrackerResume(t *testing.T) {
 					t.Errorf("%s: open %q, want %q", tt.name, got, tt.open)
 				}
 			}
-			if _, _, err := tracker.see(header{kind: step.kind}, step.body); err != nil {
+			if _, _, err := tracker.see(&header{kind: step.kind}, step.body); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}
