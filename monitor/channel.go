@@ -17,7 +17,8 @@ const (
 	// attemptTimeout bounds one attempt to deliver.
 	attemptTimeout = 10 * time.Second
 	// A failed attempt is repeated after minBackoff, doubling to maxBackoff, until
-	// the alert has waited for giveUpAfter.
+	// the alert has waited for giveUpAfter. One that still fires goes to the queue's
+	// end then: when the receiver is back it has to hear of it.
 	minBackoff  = time.Second
 	maxBackoff  = time.Minute
 	giveUpAfter = 15 * time.Minute
@@ -109,8 +110,11 @@ func (c *channel) run(ctx context.Context) {
 		if err != nil && ctx.Err() != nil {
 			return
 		}
-		if permanent := (*permanentError)(nil); err == nil || errors.As(err, &permanent) || time.Since(next.since) >= giveUpAfter {
+		switch permanent := (*permanentError)(nil); {
+		case err == nil || errors.As(err, &permanent):
 			c.done(next, err)
+		case time.Since(next.since) >= giveUpAfter:
+			c.putOff(next, err)
 		}
 		if err == nil {
 			failures = 0
@@ -161,6 +165,22 @@ func (c *channel) done(w waiting, err error) {
 	if err != nil {
 		c.giveUp(w.alert, err)
 	}
+}
+
+// putOff makes room for what waits behind an alert that cannot be delivered.
+func (c *channel) putOff(w waiting, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 || c.queue[0] != w { // dropped meanwhile
+		return
+	}
+	c.queue = c.queue[1:]
+	superseded := slices.ContainsFunc(c.queue, func(later waiting) bool { return later.alert.Fingerprint == w.alert.Fingerprint })
+	if superseded || w.alert.once() || w.alert.Status == statusResolved {
+		c.giveUp(w.alert, err)
+		return
+	}
+	c.queue = append(c.queue, waiting{w.alert, time.Now()})
 }
 
 func (c *channel) giveUp(a *Alert, err error) {

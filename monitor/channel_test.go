@@ -136,12 +136,12 @@ func TestChannelDeliversInOrder(t *testing.T) {
 }
 
 // A receiver that answers 500 is tried again with growing pauses, for a bounded
-// time; what comes after it is not lost.
+// time; what comes after it is not lost. What is given up is over: it fires no more.
 func TestChannelRepeatsAndGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startListener(t, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusInternalServerError) })
 		c, m := startChannel(t, r)
-		c.offer(anAlert(taskDown))
+		c.offer(anAlert(taskDown).resolved(time.Now()))
 		time.Sleep(giveUpAfter + 2*maxBackoff)
 		pauses := r.attempts()
 		if want := []int{1, 2, 4, 8, 16, 32, 60, 60}; !slices.Equal(pauses[:len(want)], want) {
@@ -158,6 +158,58 @@ func TestChannelRepeatsAndGivesUp(t *testing.T) {
 		time.Sleep(maxBackoff + time.Second)
 		if names := r.names(); names[len(names)-1] != taskBlocked+" firing" || c.length() != 0 {
 			t.Errorf("after its recovery it got %q", names[len(names)-1])
+		}
+	})
+}
+
+// A receiver that answers 500 for an hour hears then of all that fires still, at the
+// latest a pause after its recovery, and of nothing twice. What was over by then is lost, and counted.
+func TestChannelOutlivesAnHourOfFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startListener(t, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusInternalServerError) })
+		c, m := startChannel(t, r)
+		over := anAlert(taskBlocked)
+		c.offer(anAlert(taskDown))
+		c.offer(over)
+		time.Sleep(10 * time.Minute)
+		c.offer(over.resolved(time.Now()))
+		c.offer(anAlert(stalled))
+		time.Sleep(50 * time.Minute)
+		failed := len(r.names())
+		r.answer = ok
+		time.Sleep(maxBackoff)
+		got := r.names()[failed:]
+		slices.Sort(got)
+		if want := []string{stalled + " firing", taskDown + " firing"}; !slices.Equal(got, want) || c.length() != 0 {
+			t.Errorf("after an hour it hears %q, want %q; %d wait still", got, want, c.length())
+		}
+		if n := counted(t, m, "binkeeper_notifications_dropped_total", ""); n != 2 {
+			t.Errorf("%v counted as dropped, want 2", n)
+		}
+		if failed < 60 || failed > 80 {
+			t.Errorf("%d attempts in an hour, want about one a minute", failed)
+		}
+	})
+}
+
+// A receiver that takes 9 s for each answer gets everything once, in order.
+func TestChannelOfASlowReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startListener(t, func(http.ResponseWriter, *http.Request) { time.Sleep(9 * time.Second) })
+		c, m := startChannel(t, r)
+		var want []string
+		for _, name := range []string{taskDown, taskBlocked, stalled} {
+			a := anAlert(name)
+			c.offer(a)
+			c.offer(a.resolved(time.Now()))
+			want = append(want, name+" firing", name+" resolved")
+		}
+		time.Sleep(time.Minute)
+		if got := r.names(); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if n := counted(t, m, "binkeeper_notifications_total", "error"); n != 0 {
+			t.Errorf("%v attempts failed", n)
 		}
 	})
 }
