@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"binkeeper/internal/coord"
 	"binkeeper/zkpaths"
@@ -27,6 +29,7 @@ func (f *fleet) follow(ctx context.Context, ids []string) {
 		}
 	}
 	f.w.meters.keep(wanted)
+	f.forget()
 	for id, stop := range f.stops {
 		if !wanted[id] {
 			stop()
@@ -38,6 +41,20 @@ func (f *fleet) follow(ctx context.Context, ids []string) {
 			f.start(ctx, id)
 		}
 	}
+}
+
+// forget drops the members that have ended from those that are waited for.
+func (f *fleet) forget() {
+	over := func(end chan struct{}) bool {
+		select {
+		case <-end:
+			return true
+		default:
+			return false
+		}
+	}
+	f.ends = slices.DeleteFunc(f.ends, over)
+	maps.DeleteFunc(f.w.ended, func(_ string, end chan struct{}) bool { return over(end) })
 }
 
 // start runs a member for the task once the task's earlier member has ended.

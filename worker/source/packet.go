@@ -91,12 +91,3 @@ func (p *packetReader) size() (int, bool) {
 
 // skip takes n bytes from the buffer.
 func (p *packetReader) skip(n int) { p.r += n }
-
-// holdsPacket reports whether a whole packet is buffered.
-func (p *packetReader) holdsPacket() bool {
-	if p.w-p.r < packetHeaderSize {
-		return false
-	}
-	size, _ := p.size()
-	return p.w-p.r >= packetHeaderSize+size
-}

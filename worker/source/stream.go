@@ -71,14 +71,6 @@ func (s *Stream) Previous() (*gtid.Set, bool) {
 	return s.tracker.previous, s.tracker.previous != nil
 }
 
-// Drained reports whether Next would have to read from the connection.
-func (s *Stream) Drained() bool {
-	if l := s.large; l.active {
-		return !l.last || l.left > len(s.packets.buffered())
-	}
-	return !s.packets.holdsPacket()
-}
-
 // Close closes the connection, which ends a Next that waits for it.
 func (s *Stream) Close() error {
 	_ = s.release()

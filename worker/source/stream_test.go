@@ -220,20 +220,6 @@ func TestStreamKeepsPartOfALargeEvent(t *testing.T) {
 	}
 }
 
-func TestStreamDrained(t *testing.T) {
-	r := record(gtid.MySQL)
-	r.start("mysql-bin.000001").transaction(1)
-	s, _ := r.stream(t, 4, 0)
-	if !s.Drained() {
-		t.Error("not drained before the first read")
-	}
-	for i, want := range []bool{false, false, false, false, true} {
-		if _, _, err := s.Next(nil, until()); err != nil || s.Drained() != want {
-			t.Errorf("after event %d: drained %v, %v, want %v", i, s.Drained(), err, want)
-		}
-	}
-}
-
 func TestStreamTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, conn := net.Pipe()
@@ -316,7 +302,7 @@ func BenchmarkNext(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(loop)) / (4 * 64 * 64))
 	for b.Loop() {
-		if s.Drained() && len(p.pieces[0]) == 0 {
+		if len(s.packets.buffered()) == 0 && len(p.pieces[0]) == 0 {
 			pieces[0] = loop
 			p.pieces, s.offset, s.packets.sequence = pieces, from, loop[3]
 			s.tracker.completed.Reset()
