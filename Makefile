@@ -13,7 +13,7 @@ BUILD       := -buildvcs=false -trimpath -tags netgo,osusergo -ldflags "$(STATIC
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build man demo up down status test unit integration lint rules fuzz cover bench compose-test clean
+.PHONY: help build man demo up down status test unit integration soak chaos lint rules fuzz cover bench compose-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,12 +57,23 @@ unit: ## run the tests that need no servers
 integration: ## run all tests, on real servers
 	go test -race -tags integration -count=1 -timeout 12m -p 2 ./...
 
+soak: ## run the fault tests that take minutes each, in an hour or so
+	scripts/install
+	go test -race -tags 'integration soak' -count=1 -timeout 90m -p 1 -run Soak ./...
+
+# The programs are those with the race detector: a race that a fault uncovers ends them, and the run.
+chaos: ## strike real servers and workers at random, and compare every byte; MINUTES=3 SEED=…
+	scripts/install gcc zookeeper mysql mariadb mariadb-11.8
+	go build -race -buildvcs=false -o bin/race/ ./cmd/...
+	@go build $(BUILD) -o bin/scripts/ ./scripts/chaos
+	bin/scripts/chaos --programs bin/race --minutes $(or $(MINUTES),3) --seed $(or $(SEED),0)
+
 lint: ## check the format, vet, staticcheck, and who imports whom
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
-	go vet -tags integration ./...
+	go vet -tags 'integration soak' ./...
 	$(STATICCHECK) ./...
-	$(STATICCHECK) -tags integration ./...
+	$(STATICCHECK) -tags 'integration soak' ./...
 	go run ./scripts/lint
 
 rules: ## check and test the alerting rules, the dashboard and the systemd units

@@ -1,6 +1,9 @@
 package archive
 
-import "runtime"
+import (
+	"runtime"
+	"slices"
+)
 
 // A Segment is what Append stores: its metadata, and the zstd frames of its raw
 // bytes as a Compressor made them.
@@ -54,10 +57,14 @@ func (c *Compressor) Compress(dst, raw []byte) []byte {
 	enc := <-c.idle
 	defer func() { c.idle <- enc }()
 	effort := suited(enc, raw)
-	for frames := max(1, (len(raw)+rawFrame/2)/rawFrame); frames > 0; frames-- {
-		size := len(raw) / frames
+	had, frames := len(dst), max(1, (len(raw)+rawFrame/2)/rawFrame)
+	for left := frames; left > 0; left-- {
+		size := len(raw) / left
 		dst = enc.appendFrame(dst, raw[:size], effort)
 		raw = raw[size:]
+		if left == frames { // growing step by step would leave as much garbage again
+			dst = slices.Grow(dst, (len(dst)-had)*(left-1)*17/16)
+		}
 	}
 	return dst
 }

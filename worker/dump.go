@@ -242,7 +242,7 @@ func (d *dump) connect(ctx context.Context) (*source.Conn, error) {
 	d.t.warn(warnings)
 	return source.Connect(ctx, target, source.Options{
 		Password: password, ReplicaUUID: d.spec.ReplicaUUID, ReplicaServerID: d.spec.ReplicaServerID,
-		Arrived: &d.progress.calls,
+		Arrived: &d.progress.calls, Together: d.spec.SegmentSize,
 	})
 }
 

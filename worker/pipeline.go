@@ -256,9 +256,9 @@ func (p *pipeline) store(ctx context.Context) error {
 	return nil
 }
 
-// mostKept is the size, in bytes, of the largest buffer that is used again: of a
-// segment in which the last event is as large as a segment.
-func (p *pipeline) mostKept() int { return int(2*p.d.spec.SegmentSize + p.d.spec.SegmentSize/8) }
+// mostKept is the size, in bytes, of the largest buffer that is used again. Only that
+// of a segment whose one event is larger than a segment should be is let go.
+func (p *pipeline) mostKept() int { return int(p.d.spec.SegmentSize + p.d.spec.SegmentSize/8) }
 
 // publish says how far the archive has come.
 func (p *pipeline) publish(c *cut) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -49,17 +50,17 @@ func (s *scene) smallRecipe() recipe {
 
 func (s *scene) bulkRecipe() recipe {
 	if s.quick {
-		return rowsRecipe("bulk", 400, 1_000_000)
+		return rowsRecipe("bulk", 400, 1_000_000, document)
 	}
-	return rowsRecipe("bulk", 1200, 1_000_000)
+	return rowsRecipe("bulk", 1200, 1_000_000, document)
 }
 
 // largeRecipe makes events of the size of a segment.
-func (s *scene) largeRecipe() recipe {
+func (s *scene) largeRecipe(name string, body func(*rand.Rand, int) []byte) recipe {
 	if s.quick {
-		return rowsRecipe("large", 25, 8_380_000)
+		return rowsRecipe(name, 25, 8_380_000, body)
 	}
-	return rowsRecipe("large", 60, 8_380_000)
+	return rowsRecipe(name, 60, 8_380_000, body)
 }
 
 func (s *scene) catchUpSmall(ctx context.Context) error {
@@ -101,15 +102,23 @@ func (s *scene) catchUpBulk(ctx context.Context) error {
 
 // largeEvents is the memory of a worker in the worst case that the bound allows.
 func (s *scene) largeEvents(ctx context.Context) error {
-	b, err := s.backlog(ctx, s.largeRecipe())
-	if err != nil {
-		return err
+	for _, large := range []struct {
+		recipe recipe
+		what   string
+	}{
+		{s.largeRecipe("large", document), "events of a segment's size: peak memory"},
+		{s.largeRecipe("noise", noise), "events of a segment's size that do not compress: peak memory"},
+	} {
+		b, err := s.backlog(ctx, large.recipe)
+		if err != nil {
+			return err
+		}
+		got, err := alternate(ctx, s.runs, s.worker(b, plainQuery))
+		if err != nil {
+			return err
+		}
+		s.peak(large.what, got[0])
 	}
-	got, err := alternate(ctx, s.runs, s.worker(b, plainQuery))
-	if err != nil {
-		return err
-	}
-	s.peak("events of a segment's size: peak memory", got[0])
 	return nil
 }
 

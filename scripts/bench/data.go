@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -114,15 +114,15 @@ func smallRecipe(transactions int) recipe {
 	}}
 }
 
-// rowsRecipe makes rows of size bytes, one a transaction: orders as JSON, of which zstd leaves a quarter.
-func rowsRecipe(name string, rows, size int) recipe {
+// rowsRecipe makes rows of size bytes, one a transaction.
+func rowsRecipe(name string, rows, size int, body func(*rand.Rand, int) []byte) recipe {
 	return recipe{name, func(ctx context.Context, s *servers.Source) error {
-		if err := s.Exec(ctx, "CREATE DATABASE bench", "CREATE TABLE bench.document (body LONGTEXT) ENGINE = BLACKHOLE"); err != nil {
+		if err := s.Exec(ctx, "CREATE DATABASE bench", "CREATE TABLE bench.document (body LONGBLOB) ENGINE = BLACKHOLE"); err != nil {
 			return err
 		}
 		random := rand.New(rand.NewPCG(1, 2))
 		for range rows {
-			if _, err := s.DB().ExecContext(ctx, "INSERT INTO bench.document VALUES (?)", document(random, size)); err != nil {
+			if _, err := s.DB().ExecContext(ctx, "INSERT INTO bench.document VALUES (?)", body(random, size)); err != nil {
 				return err
 			}
 		}
@@ -130,14 +130,23 @@ func rowsRecipe(name string, rows, size int) recipe {
 	}}
 }
 
-// document is a list of orders as JSON, of size bytes or a little more.
-func document(random *rand.Rand, size int) string {
+// document is a list of orders as JSON, of size bytes or a little more, of which zstd leaves a quarter.
+func document(random *rand.Rand, size int) []byte {
 	cities := []string{"Antwerp", "Bologna", "Cardiff", "Dresden", "Espoo", "Fribourg", "Ghent", "Haarlem"}
-	var b strings.Builder
+	var b bytes.Buffer
 	b.Grow(size + 200)
 	for n := 1; b.Len() < size; n++ {
 		fmt.Fprintf(&b, `{"order":%d,"customer":"%08x","sku":"%012x","city":"%s","price":%d.%02d,"paid":%t}`+"\n",
 			n, random.Uint32(), random.Uint64()>>16, cities[random.IntN(len(cities))], random.IntN(500), random.IntN(100), random.IntN(2) == 0)
 	}
-	return b.String()
+	return b.Bytes()
+}
+
+// noise is size bytes that do not compress.
+func noise(random *rand.Rand, size int) []byte {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return b
 }

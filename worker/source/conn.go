@@ -56,6 +56,10 @@ type Options struct {
 	// Arrived, if not nil, counts the bytes that have come before Next has
 	// anything to return for them: of a large event, and of an overlap.
 	Arrived *atomic.Int64
+	// Together, unless 0, is how many bytes may stand in a buffer together. An
+	// event larger than the stream's own buffer that would make them more is kept
+	// back with ErrNotYet, for Next to be called with an empty one.
+	Together int64
 }
 
 // Conn is a connection to a server, authenticated and idle.

@@ -56,6 +56,7 @@ func (c *Conn) Dump(ctx context.Context, start Start) (*Stream, error) {
 	conn := &closeBelow{c.client.Conn.Conn, c}
 	s := newStream(ctx, conn, c.flavor(), start.File, start.from(), 3*c.options.Heartbeat)
 	s.release = closeOnDone(ctx, c.raw)
+	s.together = c.options.Together
 	if c.options.Arrived != nil {
 		s.arrived = c.options.Arrived
 	}

@@ -22,6 +22,8 @@ type Stream struct {
 	packets packetReader
 	err     error         // what ended the stream
 	arrived *atomic.Int64 // as Options has it
+	// together is Options', too.
+	together int64
 
 	flavor  gtid.Flavor
 	file    string
@@ -80,10 +82,10 @@ func (s *Stream) Close() error {
 // Next appends the bytes of the next event to buf, and describes it. It allocates
 // nothing when buf has room; the Event holds until the next call. When until,
 // unless zero, passes before the event is complete, Next returns buf as it is and
-// ErrNotYet; what has come of the event is kept. Every other error ends the stream,
-// and nothing was appended: ErrSilent, ErrEvicted, ErrFileNotFound, ErrPastEnd,
-// *CorruptError, the cause of the end of Dump's context, or one that means that
-// the connection is gone.
+// ErrNotYet; what has come of the event is kept. So it does where Options.Together
+// says so. Every other error ends the stream, and nothing was appended: ErrSilent,
+// ErrEvicted, ErrFileNotFound, ErrPastEnd, *CorruptError, the cause of the end of
+// Dump's context, or one that means that the connection is gone.
 func (s *Stream) Next(buf []byte, until time.Time) ([]byte, *Event, error) {
 	for {
 		out, err := s.advance(buf, until)
@@ -202,6 +204,9 @@ func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, erro
 	p.skip(packetHeaderSize + 1)
 	p.sequence++
 	s.large = largeEvent{active: true, size: int(h.size), left: size - 1, last: last}
+	if s.together > 0 && int64(len(buf))+int64(h.size) > s.together && len(buf) > len(p.buf) {
+		return buf, ErrNotYet
+	}
 	return s.takeLarge(buf, until)
 }
 

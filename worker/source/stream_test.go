@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -217,6 +218,38 @@ func TestStreamKeepsPartOfALargeEvent(t *testing.T) {
 	equalBytes(t, "file", data, r.bytes)
 	if pauses < 5 {
 		t.Errorf("%d pauses struck, want several", pauses)
+	}
+}
+
+// Events of 1 MiB do not share a buffer of 2 MiB with what stands in it, unless that
+// is little; small ones do.
+func TestStreamKeepsALargeEventBack(t *testing.T) {
+	const large = 1 << 20
+	r := record(gtid.MySQL)
+	r.start("mysql-bin.000001").event(30, make([]byte, large)).event(30, make([]byte, large)).transaction(1).event(30, make([]byte, 3*large))
+	s, _ := r.stream(t, 4, 0)
+	s.together = 2 * large
+	var file, buf []byte
+	var sizes []int
+	for {
+		before := len(buf)
+		out, _, err := s.Next(buf, until())
+		buf = out
+		if err == nil {
+			continue
+		}
+		if len(buf) != before {
+			t.Fatalf("%v changed the buffer", err)
+		}
+		file, sizes = append(file, buf...), append(sizes, len(buf)>>20)
+		if err != ErrNotYet {
+			break
+		}
+		buf = nil
+	}
+	equalBytes(t, "file", file, r.bytes)
+	if want := []int{1, 1, 3}; !slices.Equal(sizes, want) {
+		t.Errorf("buffers of %d MiB, want %d", sizes, want)
 	}
 }
 
