@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // SSLMode is how a connection is protected, in MySQL's own words.
@@ -91,6 +92,9 @@ func ParseURL(text string) (Target, error) {
 	}
 	if t.Host == "" {
 		return Target{}, &urlError{"it has no host", wantURL}
+	}
+	if !utf8.ValidString(t.Host) {
+		return Target{}, &urlError{"its host is no text", wantURL}
 	}
 	if _, err := netip.ParseAddr(t.Host); err != nil && strings.Contains(t.Host, ":") {
 		return Target{}, &urlError{fmt.Sprintf("%q is no IPv6 address", t.Host), "write an IPv6 address in brackets: [2001:db8::1]"}

@@ -77,6 +77,7 @@ func TestParseURL(t *testing.T) {
 func FuzzParseURL(f *testing.F) {
 	f.Add("mysql://backup@db1:3306?ssl-mode=REQUIRED&ssl-ca=/etc/ca.pem")
 	f.Add("mysql://0@::")
+	f.Add("mysql://0@::%25\xf3:")
 	f.Add("mysql://b%40ckup@[::1%25eth0]:1?ssl-cert=a&ssl-key=b")
 	f.Fuzz(func(t *testing.T, text string) {
 		target, err := ParseURL(text)
