@@ -1,10 +1,10 @@
 // Package servers starts real ZooKeeper, MySQL and MariaDB servers on loopback, and programs that use them, for
-// tests, the demo and benchmarks.
+// tests, the demo and benchmarks. The servers of an ensemble can have hosts of their own instead, see [Network].
 //
 // It promises that a server answers when its start returns, that it keeps its port and data over [Source.Kill],
 // [Source.Stop] and a new start, and that it dies with the process that started it, however that ends, unless it
-// was detached. It runs as the user of the caller, needs no root, and writes below the folder it is given and, for
-// initialised data folders that later sources are copied from, below the user's cache folder.
+// was detached. It runs as the user of the caller, needs no root but for a [Network], and writes below the folder it
+// is given and, for initialised data folders that later sources are copied from, below the user's cache folder.
 //
 // The servers themselves are installed by scripts/install. What is started on them, and removing their folders, is
 // left to the caller. Package servertest has the shape that tests want.

@@ -25,8 +25,12 @@ type ZooKeeperOptions struct {
 	Dir string
 	// Servers is their number. Default 1: a standalone server.
 	Servers int
-	// Ports are the servers' client ports on 127.0.0.1, in order. Default: free ones.
+	// Ports are the servers' client ports, in order. Default: free ones.
 	Ports []int
+	// Host is the servers' address. Default 127.0.0.1.
+	Host string
+	// Network gives each server a host of its own there, in order, in place of Host.
+	Network *Network
 	// TickTime is the server's tick. A session's expiry is rounded up to it, and its timeout is at least two ticks.
 	// Default 500ms.
 	TickTime time.Duration
@@ -56,7 +60,7 @@ func StartZooKeeper(ctx context.Context, options ZooKeeperOptions) (*ZooKeeper, 
 	}
 	z := &ZooKeeper{}
 	for n := range options.Servers {
-		s := &ZooKeeperServer{dir: filepath.Join(options.Dir, strconv.Itoa(n+1))}
+		s := &ZooKeeperServer{dir: filepath.Join(options.Dir, strconv.Itoa(n+1)), host: options.host(n)}
 		if n < len(options.Ports) {
 			s.port = options.Ports[n]
 		} else if s.port, err = FreePort(); err != nil {
@@ -64,7 +68,7 @@ func StartZooKeeper(ctx context.Context, options ZooKeeperOptions) (*ZooKeeper, 
 		}
 		z.servers = append(z.servers, s)
 	}
-	quorum, err := quorumProperties(options.Servers)
+	quorum, err := quorumProperties(options)
 	if err != nil {
 		return nil, err
 	}
@@ -80,10 +84,21 @@ func StartZooKeeper(ctx context.Context, options ZooKeeperOptions) (*ZooKeeper, 
 	return z, nil
 }
 
+// host is the address of server n, from 0.
+func (o ZooKeeperOptions) host(n int) string {
+	switch {
+	case o.Network != nil:
+		return o.Network.Host(n)
+	case o.Host != "":
+		return o.Host
+	}
+	return "127.0.0.1"
+}
+
 // quorumProperties are those by which the servers of an ensemble find each other; none for a standalone server.
-func quorumProperties(servers int) (map[string]string, error) {
+func quorumProperties(options ZooKeeperOptions) (map[string]string, error) {
 	properties := map[string]string{}
-	for n := 1; n <= servers && servers > 1; n++ {
+	for n := 0; n < options.Servers && options.Servers > 1; n++ {
 		peer, err := FreePort()
 		if err != nil {
 			return nil, err
@@ -92,7 +107,7 @@ func quorumProperties(servers int) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		properties[fmt.Sprintf("server.%d", n)] = fmt.Sprintf("127.0.0.1:%d:%d", peer, election)
+		properties[fmt.Sprintf("server.%d", n+1)] = fmt.Sprintf("%s:%d:%d", options.host(n), peer, election)
 	}
 	return properties, nil
 }
@@ -118,7 +133,7 @@ func (z *ZooKeeper) Close() {
 	}
 }
 
-// Addr returns the addresses of all servers, as "127.0.0.1:port,127.0.0.1:port".
+// Addr returns the addresses of all servers, as "host:port,host:port".
 func (z *ZooKeeper) Addr() string {
 	var addrs []string
 	for _, s := range z.servers {
@@ -134,6 +149,7 @@ func (z *ZooKeeper) Servers() []*ZooKeeperServer { return z.servers }
 type ZooKeeperServer struct {
 	process
 	dir  string
+	host string
 	port int
 }
 
@@ -152,7 +168,7 @@ func (s *ZooKeeperServer) prepare(n int, classPath string, quorum map[string]str
 	properties := map[string]string{
 		"dataDir":                   s.DataDir(),
 		"clientPort":                strconv.Itoa(s.port),
-		"clientPortAddress":         "127.0.0.1",
+		"clientPortAddress":         s.host,
 		"tickTime":                  strconv.FormatInt(options.TickTime.Milliseconds(), 10),
 		"maxSessionTimeout":         "40000", // the default at the usual tick of 2 s
 		"initLimit":                 "20",
@@ -180,9 +196,13 @@ func (s *ZooKeeperServer) prepare(n int, classPath string, quorum map[string]str
 	}
 	args = append(args, options.JavaArgs...)
 	args = append(args, "org.apache.zookeeper.server.quorum.QuorumPeerMain", path)
+	command := func() *exec.Cmd { return exec.Command("java", args...) }
+	if options.Network != nil {
+		command = func() *exec.Cmd { return options.Network.on(n-1, "java", args...) }
+	}
 	s.process = process{
 		name:    "zookeeper " + s.Addr(),
-		command: func() *exec.Cmd { return exec.Command("java", args...) },
+		command: command,
 		ready: func(ctx context.Context) error {
 			// A server that is starting may accept a connection and never answer on it.
 			ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
@@ -217,8 +237,8 @@ func zooKeeperClassPath() (string, error) {
 	return strings.Join(paths, ":"), nil
 }
 
-// Addr returns the server's client address as "127.0.0.1:port".
-func (s *ZooKeeperServer) Addr() string { return loopback(s.port) }
+// Addr returns the server's client address as "host:port".
+func (s *ZooKeeperServer) Addr() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 
 // DataDir returns the folder of its snapshots and logs.
 func (s *ZooKeeperServer) DataDir() string { return filepath.Join(s.dir, "data") }

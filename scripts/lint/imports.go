@@ -50,8 +50,8 @@ var rules = []rule{
 		why: "a program is nobody's library"},
 	{from: []string{"own"}, except: []string{"internal/servers/...", "scripts/..."}, not: []string{"internal/servers/..."},
 		why: "real servers are for tests and scripts"},
-	{from: []string{"own"}, except: []string{"internal/faults/...", "scripts/..."}, not: []string{"internal/faults/..."},
-		why: "faults are for tests and scripts"},
+	{from: []string{"own"}, except: []string{"internal/faults/...", "internal/history/...", "scripts/..."},
+		not: []string{"internal/faults/...", "internal/history/..."}, why: "faults, and what judges them, are for tests and scripts"},
 	{from: []string{"own"}, except: []string{"scripts/..."}, not: []string{"scripts/..."}, tests: true,
 		why: "scripts are nobody's library"},
 }

@@ -26,10 +26,28 @@ func StartSource(tb testing.TB, kind servers.Kind, args ...string) *servers.Sour
 // StartZooKeeper starts an ensemble of n servers, a standalone one for 1, with a tick of 500 ms.
 func StartZooKeeper(tb testing.TB, n int) *servers.ZooKeeper {
 	tb.Helper()
-	zooKeeper, err := servers.StartZooKeeper(tb.Context(), servers.ZooKeeperOptions{Dir: tb.TempDir(), Servers: n})
+	return StartZooKeeperWith(tb, servers.ZooKeeperOptions{Servers: n})
+}
+
+// StartZooKeeperWith starts an ensemble by options, whose Dir it sets.
+func StartZooKeeperWith(tb testing.TB, options servers.ZooKeeperOptions) *servers.ZooKeeper {
+	tb.Helper()
+	options.Dir = tb.TempDir()
+	zooKeeper, err := servers.StartZooKeeper(tb.Context(), options)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(zooKeeper.Close)
 	return zooKeeper
+}
+
+// NewNetwork makes a network of n hosts, which needs root.
+func NewNetwork(tb testing.TB, n int) *servers.Network {
+	tb.Helper()
+	network, err := servers.NewNetwork(n)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(network.Close)
+	return network
 }
