@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"binkeeper/internal/faults"
 	"binkeeper/zkpaths"
 )
 
@@ -86,19 +87,19 @@ func TestClaimMakesWhatIsMissing(t *testing.T) {
 }
 
 func TestClaimOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{"reply lost": replyTo(opMulti), "request lost": requestOf(opMulti)} {
+	for name, matches := range lostMulti {
 		t.Run(name, func(t *testing.T) {
 			checkLeaks(t)
-			p := newProxy(t, standalone)
-			s := open(t, p.addr())
+			p := newProxy(t)
+			s := open(t, p.Addr())
 			createTask(t, s, "orders")
 			i := join(t, s, "orders", "1")
-			p.set(once(cut, matches))
+			p.Script(faults.Nth(1, faults.Break, matches))
 			term, err := claim(t.Context(), i)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.mustHaveStruck()
+			p.MustHaveStruck()
 			if view := look(t, s, "orders"); view.LastCommitVersion != 1 || view.LastCommit.Term != 1 {
 				t.Errorf("version %d, term %d, want one claim", view.LastCommitVersion, view.LastCommit.Term)
 			}

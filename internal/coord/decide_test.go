@@ -61,7 +61,7 @@ func TestVerdict(t *testing.T) {
 		{ErrClosed, ErrFenced},
 		{fmt.Errorf("%w: %w", errUnknown, zk.ErrConnectionClosed), ErrDisconnected},
 		{ErrDisconnected, ErrDisconnected},
-		{zk.ErrNoAuth, zk.ErrNoAuth},
+		{zk.ErrNoAuth, zk.ErrNoAuth}, {&failedOp{1, zk.ErrNoAuth}, zk.ErrNoAuth},
 		{other, other},
 	}
 	for _, test := range tests {

@@ -65,6 +65,19 @@ func (e *UnreachableError) Hint() string { return hintUnreachable }
 
 const hintUnreachable = "check that ZooKeeper runs there, or name other servers with --zookeeper"
 
+// A ForbiddenError says that ZooKeeper refuses this client a write: the node's ACL has been changed.
+type ForbiddenError struct{ Cause error }
+
+func (e *ForbiddenError) Error() string { return "ZooKeeper forbids it: " + e.Cause.Error() }
+
+// Unwrap gives the cause.
+func (e *ForbiddenError) Unwrap() error { return e.Cause }
+
+// Hint names the operator's next step.
+func (e *ForbiddenError) Hint() string {
+	return "give the ACL of that znode back: workers make theirs with world:anyone:cdrwa"
+}
+
 // A TakenError says that another process uses the server id.
 type TakenError struct {
 	ServerID string
@@ -162,6 +175,8 @@ func verdict(err error) error {
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	case errors.Is(err, errUnknown):
 		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	case errors.Is(err, zk.ErrNoAuth):
+		return &ForbiddenError{err}
 	}
 	return err
 }

@@ -6,9 +6,11 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"binkeeper/internal/faults"
 	"binkeeper/zkpaths"
 )
 
@@ -85,42 +87,37 @@ func TestFollowersEndWithTheSession(t *testing.T) {
 
 func TestFollowLineWithoutWatches(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s, other := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	s, other := open(t, p.Addr()), open(t, standalone)
 	s.relist = 300 * time.Millisecond
 	createTask(t, s, "orders")
 	line := s.FollowLine(t.Context(), "orders")
 	next(t, line, time.Second)
-	p.set(func(f packet) verb {
-		if f.reply && f.op == opWatch && !isPing(f) {
-			return drop
-		}
-		return pass
-	})
+	p.Script(faults.Every(faults.Drop, faults.ReplyTo(faults.OpNone)))
 	for n := 1; n <= 3; n++ {
 		join(t, other, "orders", fmt.Sprint(n))
 		if got := next(t, line, time.Second); len(got) != n {
 			t.Errorf("line %v, want %d", got, n)
 		}
 	}
-	p.mustHaveStruck()
+	p.MustHaveStruck()
 	s.Close()
 }
 
 // While disconnected nothing is sent, and what changed meanwhile is seen after it.
 func TestFollowOverADisconnect(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s, other := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	s, other := open(t, p.Addr()), open(t, standalone)
 	s.relist = 200 * time.Millisecond
 	createTask(t, s, "orders")
 	line := s.FollowLine(t.Context(), "orders")
 	next(t, line, time.Second)
-	p.refuse()
+	p.Cut()
 	eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
 	join(t, other, "orders", "1")
 	quiet(t, line, 500*time.Millisecond)
-	p.allow()
+	p.Heal()
 	if got := next(t, line, 3*time.Second); len(got) != 1 {
 		t.Errorf("line %v, want one", got)
 	}
@@ -130,25 +127,24 @@ func TestFollowOverADisconnect(t *testing.T) {
 // One watch at a time stands for a path, however often it is looked at.
 func TestWatchesDoNotPileUp(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s := open(t, p.addr())
+	p := newProxy(t)
+	s := open(t, p.Addr())
 	s.relist = 20 * time.Millisecond
 	createTask(t, s, "orders")
-	looks, watched := 0, 0
-	p.set(func(f packet) verb {
-		if !f.reply && f.op == opChildren {
-			looks++
-			watched += int(f.body[len(f.body)-1])
-			p.struck.Add(1)
+	var looks, watched atomic.Int64
+	p.Proxy.Script(func(f faults.Packet) faults.Action { // it only counts
+		if f.Direction == faults.Requests && f.Op == faults.ZooKeeperChildren {
+			looks.Add(1)
+			watched.Add(int64(f.Body[len(f.Body)-1]))
 		}
-		return pass
+		return faults.Pass
 	})
 	line := s.FollowLine(t.Context(), "orders")
 	next(t, line, time.Second)
-	eventually(t, 2*time.Second, "ten looks", func() bool { return p.struck.Load() >= 10 })
+	eventually(t, 2*time.Second, "ten looks", func() bool { return looks.Load() >= 10 })
 	s.Close()
-	if watched != 1 {
-		t.Errorf("%d of %d looks have set a watch, want 1", watched, looks)
+	if watched.Load() != 1 {
+		t.Errorf("%d of %d looks have set a watch, want 1", watched.Load(), looks.Load())
 	}
 }
 

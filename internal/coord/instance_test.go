@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"binkeeper/internal/faults"
 	"binkeeper/zkpaths"
 )
 
@@ -71,15 +72,15 @@ func TestLineDeletedAndMadeAgain(t *testing.T) {
 }
 
 func TestJoinOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{"reply lost": replyTo(opMulti), "request lost": requestOf(opMulti)} {
+	for name, matches := range lostMulti {
 		t.Run(name, func(t *testing.T) {
 			checkLeaks(t)
-			p := newProxy(t, standalone)
-			s := open(t, p.addr())
+			p := newProxy(t)
+			s := open(t, p.Addr())
 			createTask(t, s, "orders")
-			p.set(once(cut, matches))
+			p.Script(faults.Nth(1, faults.Break, matches))
 			i := join(t, s, "orders", "1")
-			p.mustHaveStruck()
+			p.MustHaveStruck()
 			if line := look(t, s, "orders").Line; names(line) != i.Place().Name || line[0].Session != s.ID() {
 				t.Errorf("line %q of session %#x, want %q of %#x", names(line), line[0].Session, i.Place().Name, s.ID())
 			}

@@ -116,10 +116,10 @@ func TestOpenGivesUpWithItsContext(t *testing.T) {
 
 func TestOpenWaitsForTheServer(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	p.refuse()
-	time.AfterFunc(500*time.Millisecond, p.allow)
-	s := open(t, p.addr())
+	p := newProxy(t)
+	p.Cut()
+	time.AfterFunc(500*time.Millisecond, p.Heal)
+	s := open(t, p.Addr())
 	if s.ID() == 0 {
 		t.Error("no session")
 	}

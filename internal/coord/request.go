@@ -80,6 +80,7 @@ func (s *Session) get(ctx context.Context, path string) (node, error) {
 }
 
 func (s *Session) getWatched(ctx context.Context, path string) (node, error) {
+	s.watching.Store(true)
 	return ask(ctx, s, func(c *zk.Conn) (node, error) {
 		data, stat, watch, err := c.GetW(s.cfg.Root + path)
 		return node{data: data, stat: stat, watch: watch}, err
@@ -94,6 +95,7 @@ func (s *Session) list(ctx context.Context, path string) (node, error) {
 }
 
 func (s *Session) listWatched(ctx context.Context, path string) (node, error) {
+	s.watching.Store(true)
 	return ask(ctx, s, func(c *zk.Conn) (node, error) {
 		children, stat, watch, err := c.ChildrenW(s.cfg.Root + path)
 		return node{children: children, stat: stat, watch: watch}, err

@@ -51,7 +51,8 @@ type Session struct {
 	close  sync.Once
 	owned  sync.WaitGroup // followers, the probe, requests
 
-	watcher atomic.Pointer[Watcher] // nil without one
+	watcher  atomic.Pointer[Watcher] // nil without one
+	watching atomic.Bool             // a watch was asked for, ever
 
 	mu        sync.Mutex
 	id        int64         // 0 before the first welcome

@@ -13,6 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"binkeeper/internal/faults"
+	"binkeeper/internal/faults/faultstest"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/zkpaths"
@@ -20,12 +22,12 @@ import (
 
 func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s := open(t, p.addr())
+	p := newProxy(t)
+	s := open(t, p.Addr())
 	createTask(t, s, "orders")
 	term := mustClaim(t, join(t, s, "orders", "1"))
 	changed := s.Changed()
-	p.refuse()
+	p.Cut()
 	<-changed
 	if s.Disconnected() == 0 {
 		t.Fatal("connected after a cut")
@@ -61,7 +63,7 @@ func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 		}
 	}
 	changed = s.Changed()
-	p.allow()
+	p.Heal()
 	<-changed
 	if err := term.Commit(t.Context(), at(1)); err != nil {
 		t.Errorf("commit after the reconnect: %v", err)
@@ -70,18 +72,18 @@ func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 
 func TestExpiryEndsTheSession(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s, other := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	s, other := open(t, p.Addr()), open(t, standalone)
 	createTask(t, s, "orders")
 	join(t, s, "orders", "1")
 	line := s.FollowLine(t.Context(), "orders")
 	next(t, line, time.Second)
-	p.refuse()
+	p.Cut()
 	eventually(t, timeout+2*tick+time.Second, "the instance is gone", func() bool { return len(look(t, other, "orders").Line) == 0 })
 	if s.Err() != nil {
 		t.Fatalf("over while cut off: %v", s.Err())
 	}
-	p.allow()
+	p.Heal()
 	select {
 	case <-s.Done():
 	case <-time.After(timeout + tick):
@@ -101,22 +103,22 @@ func TestExpiryEndsTheSession(t *testing.T) {
 // A server that forgets sessions and hands out new ones without a word.
 func TestAnotherSessionEndsTheSession(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s := open(t, p.addr())
-	p.set(func(f packet) verb {
-		if f.reply && f.op == opOpen {
-			f.body[15] ^= 0x55
-			p.struck.Add(1)
+	p := newProxy(t)
+	s := open(t, p.Addr())
+	p.Script(func(f faults.Packet) faults.Action {
+		if f.Direction == faults.Replies && f.Op == faults.OpOpen {
+			f.Body[15] ^= 0x55
+			return faults.Alter
 		}
-		return pass
+		return faults.Pass
 	})
-	p.cutAll()
+	p.Kill()
 	select {
 	case <-s.Done():
 	case <-time.After(timeout + time.Second):
 		t.Fatal("not over in time")
 	}
-	p.mustHaveStruck()
+	p.MustHaveStruck()
 	if !errors.Is(s.Err(), ErrSessionChanged) {
 		t.Errorf("over because of %v, want ErrSessionChanged", s.Err())
 	}
@@ -126,11 +128,11 @@ func TestAnotherSessionEndsTheSession(t *testing.T) {
 // another one: the client alone would do that, and say that all is well.
 func TestQueuedWritesDieWithTheSession(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s, other := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	s, other := open(t, p.Addr()), open(t, standalone)
 	createTask(t, s, "orders")
 	join(t, s, "orders", "1")
-	p.refuse()
+	p.Cut()
 	eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
 	ctx, cancel := context.WithCancel(t.Context())
 	var tries, landed int
@@ -145,7 +147,7 @@ func TestQueuedWritesDieWithTheSession(t *testing.T) {
 		}
 	})
 	eventually(t, timeout+2*tick+time.Second, "the instance is gone", func() bool { return len(look(t, other, "orders").Line) == 0 })
-	p.allow()
+	p.Heal()
 	<-s.Done()
 	time.Sleep(2500 * time.Millisecond) // two rounds of servers, for the client to do its worst
 	cancel()
@@ -157,19 +159,19 @@ func TestQueuedWritesDieWithTheSession(t *testing.T) {
 }
 
 func TestSilentServerIsLeft(t *testing.T) {
-	faults := map[string]func(*proxy){
-		"frozen": (*proxy).freeze,
+	tests := map[string]func(*faultstest.Proxy){
+		"frozen": (*faultstest.Proxy).Freeze,
 		// It answers pings, and nothing else.
-		"wedged": func(p *proxy) { p.set(silentFrom(func(packet) bool { return true })) },
+		"wedged": func(p *faultstest.Proxy) { p.Script(silentFrom(func(faults.Packet) bool { return true })) },
 	}
-	for name, fault := range faults {
+	for name, fault := range tests {
 		t.Run(name, func(t *testing.T) {
 			checkLeaks(t)
-			bad, good := newProxy(t, standalone), newProxy(t, standalone)
-			good.refuse()
-			s := open(t, bad.addr(), good.addr())
+			bad, good := newProxy(t), newProxy(t)
+			good.Proxy.Cut() // so that the session begins with the bad one, which it may try first anyway
+			s := open(t, bad.Addr(), good.Addr())
 			id := s.ID()
-			good.allow()
+			good.Heal()
 			changed := s.Changed()
 			began := time.Now()
 			fault(bad)
@@ -180,7 +182,7 @@ func TestSilentServerIsLeft(t *testing.T) {
 			}
 			noticed := time.Since(began)
 			eventually(t, 4*time.Second, "on the other server", func() bool { return s.Disconnected() == 0 || s.Err() != nil })
-			bad.mustHaveStruck()
+			bad.MustHaveStruck()
 			t.Logf("noticed after %s, over or connected after %s: %v", noticed, time.Since(began), s.Err())
 			if name == "wedged" && (s.Err() != nil || s.ID() != id) {
 				t.Errorf("session %#x, %v, want %#x kept: its pings have arrived", s.ID(), s.Err(), id)
@@ -191,11 +193,11 @@ func TestSilentServerIsLeft(t *testing.T) {
 
 func TestSilentServerIsPassedOver(t *testing.T) {
 	checkLeaks(t)
-	silent := newProxy(t, standalone)
-	silent.freeze()
-	for range 4 { // the order of servers is random
+	silent := newProxy(t)
+	silent.Freeze()
+	for silent.Struck() < 2 { // the order of servers is random
 		began := time.Now()
-		s := open(t, silent.addr(), standalone)
+		s := open(t, silent.Addr(), standalone)
 		if took := time.Since(began); took > timeout {
 			t.Errorf("took %s", took)
 		}
@@ -207,8 +209,8 @@ func TestCloseIsQuick(t *testing.T) {
 	for _, fault := range []string{"none", "refused", "frozen"} {
 		t.Run(fault, func(t *testing.T) {
 			checkLeaks(t)
-			p := newProxy(t, standalone)
-			s, other := open(t, p.addr()), open(t, standalone)
+			p := newProxy(t)
+			s, other := open(t, p.Addr()), open(t, standalone)
 			createTask(t, s, "orders")
 			join(t, s, "orders", "1")
 			ctx, cancel := context.WithCancel(t.Context())
@@ -219,10 +221,10 @@ func TestCloseIsQuick(t *testing.T) {
 			case "none":
 				bound = 900 * time.Millisecond
 			case "refused":
-				p.refuse()
+				p.Cut()
 				eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
 			case "frozen":
-				p.freeze()
+				p.Freeze()
 				go func() { _, _ = s.Tasks(ctx) }() // waits for its reply
 			}
 			began := time.Now()

@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"binkeeper/internal/faults"
+	"binkeeper/internal/faults/faultstest"
 	"binkeeper/internal/servers"
 	"binkeeper/zkpaths"
 )
@@ -182,6 +184,31 @@ func next[T any](t *testing.T, values <-chan T, within time.Duration) T {
 		t.Fatalf("no value within %s", within)
 	}
 	panic("not reached")
+}
+
+// newProxy gives a proxy in front of the shared server. A fault of it that never strikes fails the test.
+func newProxy(t *testing.T) *faultstest.Proxy {
+	t.Helper()
+	return faultstest.NewProxy(t, standalone, faults.ZooKeeper)
+}
+
+// lostMulti are the halves of a Multi that may get lost with its connection.
+var lostMulti = map[string]func(faults.Packet) bool{
+	"reply lost": faults.ReplyTo(faults.ZooKeeperMulti), "request lost": faults.RequestOf(faults.ZooKeeperMulti),
+}
+
+// silentFrom loses every reply but those to pings, from the packet that matches to the end of its connection.
+func silentFrom(matches func(faults.Packet) bool) faults.Script {
+	silent := 0
+	return func(f faults.Packet) faults.Action {
+		if silent == 0 && matches(f) {
+			silent = f.Link
+		}
+		if f.Link == silent && f.Direction == faults.Replies && f.Op != faults.ZooKeeperPing {
+			return faults.Drop
+		}
+		return faults.Pass
+	}
 }
 
 // raw gives the client itself, for what only a test or a stranger does.

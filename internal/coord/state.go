@@ -22,15 +22,14 @@ func (s *Session) dial(network, address string, timeout time.Duration) (net.Conn
 		s.blame(address, err)
 		return nil, err
 	}
-	w := &wire{Conn: conn, session: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		conn.Close()
 		return nil, s.err
 	}
-	s.wire = w
-	return w, nil
+	s.wire = newWire(conn, s, s.id != 0 && s.watching.Load())
+	return s.wire, nil
 }
 
 // welcome judges the session that a server grants. An error refuses it.

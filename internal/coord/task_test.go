@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"binkeeper/internal/faults"
 	"binkeeper/zkpaths"
 )
 
@@ -68,11 +69,11 @@ func TestTaskLife(t *testing.T) {
 }
 
 func TestRegistryWritesOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{"reply lost": replyTo(opMulti), "request lost": requestOf(opMulti)} {
+	for name, matches := range lostMulti {
 		t.Run(name, func(t *testing.T) {
 			checkLeaks(t)
-			p := newProxy(t, standalone)
-			s := open(t, p.addr())
+			p := newProxy(t)
+			s := open(t, p.Addr())
 			writes := []func() error{
 				func() error { return s.CreateTask(t.Context(), "orders", testSpec()) },
 				func() error {
@@ -92,11 +93,11 @@ func TestRegistryWritesOfUnknownOutcome(t *testing.T) {
 						t.Errorf("updated to %+v, version %d, want one update", view.Spec, view.SpecVersion)
 					}
 				}
-				p.set(once(cut, matches))
+				p.Script(faults.Nth(1, faults.Break, matches))
 				if err := write(); err != nil {
 					t.Errorf("write %d: %v", n, err)
 				}
-				p.mustHaveStruck()
+				p.MustHaveStruck()
 			}
 			if ids, err := s.Tasks(t.Context()); err != nil || len(ids) != 0 {
 				t.Errorf("tasks %q, %v, want none", ids, err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"binkeeper/internal/faults"
+	"binkeeper/internal/faults/faultstest"
 	"binkeeper/zkpaths"
 )
 
@@ -15,11 +17,11 @@ func instanceOf(serverID string) zkpaths.Instance { return zkpaths.Instance{Serv
 
 // primary gives a task whose primary reaches ZooKeeper through a proxy, and a
 // session that looks on from beside.
-func primary(t *testing.T) (p *proxy, term *Term, beside *Session) {
+func primary(t *testing.T) (p *faultstest.Proxy, term *Term, beside *Session) {
 	t.Helper()
 	checkLeaks(t)
-	p = newProxy(t, standalone)
-	s := open(t, p.addr())
+	p = newProxy(t)
+	s := open(t, p.Addr())
 	beside = open(t, standalone)
 	createTask(t, s, "orders")
 	return p, mustClaim(t, join(t, s, "orders", "1")), beside
@@ -117,19 +119,19 @@ func TestDeletedInstanceFencesTheTerm(t *testing.T) {
 func TestDeposedPrimaryNeverCommits(t *testing.T) {
 	p, term, beside := primary(t)
 	standby := join(t, beside, "orders", "2")
-	p.freeze()
+	p.Freeze()
 	result := make(chan error, 1)
 	go func() { result <- term.Commit(t.Context(), at(666)) }()
 	eventually(t, timeout+2*tick+2*time.Second, "first in line", func() bool {
 		return names(look(t, beside, "orders").Line) == standby.Place().Name
 	})
 	next := mustClaim(t, standby)
-	p.thaw()
+	p.Heal()
 	err := <-result
 	for errors.Is(err, ErrDisconnected) {
 		err = term.Commit(t.Context(), at(666))
 	}
-	p.mustHaveStruck()
+	p.MustHaveStruck()
 	if !errors.Is(err, ErrFenced) {
 		t.Errorf("commit: %v, want ErrFenced", err)
 	}
@@ -161,24 +163,24 @@ func insist(t *testing.T, term *Term, c zkpaths.LastCommit) {
 }
 
 func TestCommitOfUnknownOutcome(t *testing.T) {
-	faults := map[string]func() func(packet) verb{
-		"reply lost":     func() func(packet) verb { return once(cut, replyTo(opMulti)) },
-		"request lost":   func() func(packet) verb { return once(cut, requestOf(opMulti)) },
-		"server silent":  func() func(packet) verb { return silentFrom(replyTo(opMulti)) },
-		"silent already": func() func(packet) verb { return silentFrom(requestOf(opMulti)) },
+	tests := map[string]func() faults.Script{
+		"reply lost":     func() faults.Script { return faults.Nth(1, faults.Break, faults.ReplyTo(faults.ZooKeeperMulti)) },
+		"request lost":   func() faults.Script { return faults.Nth(1, faults.Break, faults.RequestOf(faults.ZooKeeperMulti)) },
+		"server silent":  func() faults.Script { return silentFrom(faults.ReplyTo(faults.ZooKeeperMulti)) },
+		"silent already": func() faults.Script { return silentFrom(faults.RequestOf(faults.ZooKeeperMulti)) },
 	}
-	for name, fault := range faults {
+	for name, fault := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, term, beside := primary(t)
 			before := look(t, beside, "orders").LastCommitVersion
-			p.set(fault())
+			p.Script(fault())
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			first := term.Commit(ctx, at(1))
 			if first != nil && !errors.Is(first, ErrDisconnected) {
 				t.Fatal(first)
 			}
-			p.mustHaveStruck()
+			p.MustHaveStruck()
 			insist(t, term, at(2))
 			insist(t, term, at(3))
 			view := look(t, beside, "orders")
@@ -194,14 +196,14 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 }
 
 func TestYieldOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{
-		"no fault": nil, "reply lost": replyTo(opMulti), "request lost": requestOf(opMulti),
+	for name, matches := range map[string]func(faults.Packet) bool{
+		"no fault": nil, "reply lost": lostMulti["reply lost"], "request lost": lostMulti["request lost"],
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, term, beside := primary(t)
 			standby := join(t, beside, "orders", "2")
 			if matches != nil {
-				p.set(once(cut, matches))
+				p.Script(faults.Nth(1, faults.Break, matches))
 			}
 			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, term.Instance().Place(), 1, time.Now(), "", "", "")
 			moved, err := term.Yield(t.Context(), stopped, instanceOf("1"))
@@ -209,7 +211,7 @@ func TestYieldOfUnknownOutcome(t *testing.T) {
 				t.Fatal(err)
 			}
 			if matches != nil {
-				p.mustHaveStruck()
+				p.MustHaveStruck()
 			}
 			view := look(t, beside, "orders")
 			if got, want := names(view.Line), standby.Place().Name+" "+moved.Place().Name; got != want || view.Status.State != zkpaths.StateStopped {
@@ -223,15 +225,15 @@ func TestYieldOfUnknownOutcome(t *testing.T) {
 }
 
 func TestHandOverOfUnknownOutcome(t *testing.T) {
-	for name, matches := range map[string]func(packet) bool{"reply lost": replyTo(opMulti), "request lost": requestOf(opMulti)} {
+	for name, matches := range lostMulti {
 		t.Run(name, func(t *testing.T) {
 			p, term, beside := primary(t)
-			p.set(once(cut, matches))
+			p.Script(faults.Nth(1, faults.Break, matches))
 			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, term.Instance().Place(), 1, time.Now(), "", "", "")
 			if err := term.HandOver(t.Context(), stopped); err != nil {
 				t.Fatal(err)
 			}
-			p.mustHaveStruck()
+			p.MustHaveStruck()
 			if view := look(t, beside, "orders"); len(view.Line) != 0 || view.Status.State != zkpaths.StateStopped {
 				t.Errorf("line %q, status %s", names(view.Line), view.Status.State)
 			}
@@ -242,17 +244,17 @@ func TestHandOverOfUnknownOutcome(t *testing.T) {
 // A watchdog resigns while a commit hangs.
 func TestResignWhileACommitHangs(t *testing.T) {
 	p, term, beside := primary(t)
-	p.set(once(drop, replyTo(opMulti)))
+	p.Script(faults.Nth(1, faults.Drop, faults.ReplyTo(faults.ZooKeeperMulti)))
 	result := make(chan error, 1)
 	go func() { result <- term.Commit(t.Context(), at(1)) }()
-	eventually(t, time.Second, "the reply is lost", func() bool { return p.struck.Load() > 0 })
+	p.AwaitStruck()
 	if err := term.Resign(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if line := look(t, beside, "orders").Line; len(line) != 0 {
 		t.Errorf("line %q, want none", names(line))
 	}
-	p.cutAll()
+	p.Kill()
 	<-result
 	if err := term.Barrier(t.Context()); !errors.Is(err, ErrFenced) && !errors.Is(err, ErrDisconnected) {
 		t.Errorf("barrier: %v", err)

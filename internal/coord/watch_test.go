@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"binkeeper/internal/faults"
 	"binkeeper/zkpaths"
 )
 
@@ -101,20 +102,15 @@ func TestWatcherTellsWhatChanged(t *testing.T) {
 // A watch that is lost is set again by the look that finds the change.
 func TestWatcherSetsLostWatchesAgain(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	s, other := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	s, other := open(t, p.Addr()), open(t, standalone)
 	createTask(t, other, "orders")
 	w := s.Watch()
 	watchLook(t, w, "orders")
-	p.set(func(f packet) verb {
-		if f.reply && f.op == opWatch && !isPing(f) {
-			return drop
-		}
-		return pass
-	})
+	p.Script(faults.Every(faults.Drop, faults.ReplyTo(faults.OpNone)))
 	join(t, other, "orders", "1")
-	eventually(t, 2*time.Second, "the fault has struck", func() bool { return p.struck.Load() > 0 })
-	p.set(nil)
+	p.AwaitStruck()
+	p.Script(nil)
 	if view := watchLook(t, w, "orders"); len(view.Line) != 1 { // finds it
 		t.Errorf("line %v", view.Line)
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,11 @@ const (
 	// minPatience is how long a server may take to answer, however short the
 	// session's timeout: the ensemble has to agree on a session first.
 	minPatience = time.Second
+	// watchesPatience bounds how long replies wait for the client to ask for its watches again. It does so at once,
+	// unless all of them have fired.
+	watchesPatience = 500 * time.Millisecond
+	// setWatches is the opcode of the request for watches after a reconnect.
+	setWatches = 101
 	// lookupTimeout bounds one round of host name lookups.
 	lookupTimeout = 3 * time.Second
 )
@@ -31,15 +37,31 @@ var errNotZooKeeper = errors.New("the answer is not ZooKeeper's")
 // A wire is one connection to a server. It reads the server's welcome itself,
 // within a bound, and shows it to the session before the client sees it: the
 // client would wait for it 6.67 timeouts long, and adopt any session.
+//
+// After a reconnect it holds the first replies back until the client has asked
+// for its watches again. The client asks for the changes since the newest reply
+// that it has seen; were that one of this connection, as to a request that was
+// waiting, the changes in between would never be announced.
 type wire struct {
 	net.Conn
 	session *Session
 	rest    []byte // of the welcome, for the client to read
-	opened  bool
+	opened  atomic.Bool
+	held    bool          // whether replies are still to wait; the reader's
+	asked   chan struct{} // closed once the watches are asked for
+	gone    chan struct{} // closed with the connection
+	ask     func()        // closes asked
+	end     func()        // closes gone
+}
+
+func newWire(conn net.Conn, s *Session, held bool) *wire {
+	w := &wire{Conn: conn, session: s, held: held, asked: make(chan struct{}), gone: make(chan struct{})}
+	w.ask, w.end = sync.OnceFunc(func() { close(w.asked) }), sync.OnceFunc(func() { close(w.gone) })
+	return w
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	if !w.opened {
+	if !w.opened.Load() {
 		if err := w.open(); err != nil {
 			w.session.blame(w.RemoteAddr().String(), err)
 			return 0, err
@@ -50,7 +72,31 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.rest = w.rest[n:]
 		return n, nil
 	}
+	if w.held {
+		w.held = false
+		select {
+		case <-w.asked:
+		case <-w.gone:
+		case <-time.After(watchesPatience):
+		}
+	}
 	return w.Conn.Read(p)
+}
+
+// Write looks for the request for watches: a length of 4 bytes, the request's
+// number of 4, and the opcode.
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if w.opened.Load() && len(p) >= 12 && binary.BigEndian.Uint32(p[8:]) == setWatches {
+		w.ask()
+	}
+	return n, err
+}
+
+// Close closes the connection.
+func (w *wire) Close() error {
+	w.end()
+	return w.Conn.Close()
 }
 
 func (w *wire) open() error {
@@ -65,7 +111,8 @@ func (w *wire) open() error {
 	if err := w.session.welcome(id, timeout); err != nil {
 		return err
 	}
-	w.opened, w.rest = true, welcome
+	w.rest = welcome
+	w.opened.Store(true)
 	return nil
 }
 

@@ -20,7 +20,8 @@ const twoTicks = 4 * time.Second
 // one of the sessions in own holds, earlier ones of this very process, is
 // deleted. When a live other holds it, RegisterWorker waits for the session
 // timeout and two ticks, in case the holder has died; then it returns a
-// *TakenError. While disconnected it waits.
+// *TakenError. While disconnected it waits, and after that anew: no session
+// expires while the ensemble is away, and then each has its whole timeout again.
 func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []int64) error {
 	path := zkpaths.LiveWorker(w.ServerID)
 	data, err := zkpaths.Encode(path, &w)
@@ -30,8 +31,10 @@ func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []in
 	if err := s.prepare(ctx); err != nil {
 		return fmt.Errorf("register worker %s: %w", path, err)
 	}
-	patience := time.After(s.Timeout() + twoTicks)
+	limit := s.Timeout() + twoTicks
+	patience := time.After(limit)
 	for late := false; ; {
+		changed := s.Changed()
 		_, err := s.multi(ctx, s.createOp(path, data, zk.FlagEphemeral))
 		if err == nil {
 			return nil
@@ -54,11 +57,16 @@ func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []in
 				continue
 			}
 			return fmt.Errorf("delete worker %s of an earlier session: %w", path, err)
+		case isClosed(changed):
+			patience, late = time.After(limit), false
+			continue
 		case late:
 			return taken(w.ServerID, path, held)
 		}
 		select {
 		case <-held.watch:
+		case <-changed:
+			patience = time.After(limit)
 		case <-patience:
 			late = true
 		case <-ctx.Done():
@@ -80,6 +88,15 @@ func (s *Session) holder(ctx context.Context, path string) (node, error) {
 		return node{stat: &zk.Stat{}}, nil
 	}
 	return held, err
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func taken(serverID, path string, held node) error {

@@ -46,12 +46,12 @@ func TestServerIDOfALiveOther(t *testing.T) {
 
 func TestServerIDOfADeadOther(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	dead, s := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	dead, s := open(t, p.Addr()), open(t, standalone)
 	if err := dead.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.refuse()
+	p.Cut()
 	began := time.Now()
 	if err := s.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1"}, nil); err != nil {
 		t.Error(err)
@@ -63,12 +63,12 @@ func TestServerIDOfADeadOther(t *testing.T) {
 
 func TestServerIDOfAnEarlierSession(t *testing.T) {
 	checkLeaks(t)
-	p := newProxy(t, standalone)
-	earlier, s := open(t, p.addr()), open(t, standalone)
+	p := newProxy(t)
+	earlier, s := open(t, p.Addr()), open(t, standalone)
 	if err := earlier.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.refuse()
+	p.Cut()
 	began := time.Now()
 	if err := s.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1"}, []int64{earlier.ID()}); err != nil {
 		t.Error(err)

@@ -1,0 +1,8 @@
+//go:build integration && soak
+
+package coord
+
+const (
+	stormTasks  = 4000 // 20,000 watches
+	stormRounds = 50
+)
