@@ -11,8 +11,10 @@ import (
 // hash; the rest is the caller's.
 //
 // A segment that is already there counts as this one if range, hashes and flags
-// are the same: a reply was lost. Otherwise Append returns *ConflictError. After
-// any other error the segment may or may not exist, and the same Append can be
+// are the same: a reply was lost. Otherwise Append returns *ConflictError; so it
+// does when the segment before is not there any more: by a hand that has moved or
+// deleted it, nothing is appended to what is another archive now. After any other
+// error the segment may or may not exist, and the same Append can be
 // tried again. A segment that does not belong at end is refused.
 func (a *Archive) Append(ctx context.Context, end End, seg Segment) (End, error) {
 	m := seg.Meta
@@ -37,6 +39,9 @@ func (a *Archive) Append(ctx context.Context, end End, seg Segment) (End, error)
 	if err != nil {
 		return end, fmt.Errorf("append %s: %w", object, err)
 	}
+	if err := a.standsAt(ctx, end); err != nil {
+		return end, fmt.Errorf("append %s: %w", object, err)
+	}
 	err = a.store.Create(ctx, object, frame, seg.Frames)
 	if errors.Is(err, ErrExist) {
 		return a.adopt(ctx, end, object, m)
@@ -47,21 +52,42 @@ func (a *Archive) Append(ctx context.Context, end End, seg Segment) (End, error)
 	return next, nil
 }
 
+// standsAt returns a *ConflictError unless end's last segment is where it was.
+func (a *Archive) standsAt(ctx context.Context, end End) error {
+	if !end.HasLast {
+		return nil
+	}
+	object := a.SegmentName(end.Timeline, end.Last.File, end.Last.Start)
+	there, _, err := ReadMeta(ctx, a.store, object)
+	broken := (*BrokenError)(nil)
+	switch {
+	case errors.Is(err, ErrNotExist):
+		return &ConflictError{object, "has gone since it was archived"}
+	case errors.As(err, &broken):
+		return &ConflictError{object, "was whole when it was archived, and " + broken.Problem}
+	case err != nil:
+		return fmt.Errorf("read %s: %w", object, err)
+	case !there.sameAs(end.Last):
+		return &ConflictError{object, "is another one than was archived"}
+	}
+	return nil
+}
+
 // adopt goes on from the object that is there if it is what mine would have been.
 func (a *Archive) adopt(ctx context.Context, end End, object string, mine Meta) (End, error) {
 	there, _, err := ReadMeta(ctx, a.store, object)
 	if broken := (*BrokenError)(nil); errors.As(err, &broken) || errors.Is(err, ErrNotExist) {
-		return end, &ConflictError{object}
+		return end, &ConflictError{Object: object}
 	}
 	if err != nil {
 		return end, fmt.Errorf("read back %s: %w", object, err)
 	}
 	if !there.sameAs(mine) {
-		return end, &ConflictError{object}
+		return end, &ConflictError{Object: object}
 	}
 	next, err := end.advance(there)
 	if err != nil {
-		return end, &ConflictError{object}
+		return end, &ConflictError{Object: object}
 	}
 	return next, nil
 }

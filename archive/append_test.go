@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -115,6 +118,56 @@ func TestAppendExists(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAppendLooksBehind changes by hand what is to be appended to: nothing may come behind it.
+func TestAppendLooksBehind(t *testing.T) {
+	last := func(b *builder) string { return b.path(1, file(1), 100) }
+	tests := []struct {
+		name string
+		hand func(b *builder)
+		fine bool
+	}{
+		{"nothing", func(*builder) {}, true},
+		{"deleted", func(b *builder) { b.remove(last(b)) }, false},
+		{"renamed", func(b *builder) { b.rename(last(b), last(b)+".old") }, false},
+		{"truncated", func(b *builder) { b.write(last(b), nil) }, false},
+		{"another one", func(b *builder) { b.write(last(b), b.read(b.path(1, file(1), 0))) }, false},
+		{"archive moved away", func(b *builder) { os.Rename(b.dir+"/orders", b.dir+"/orders.old") }, false},
+		{"one before it deleted", func(b *builder) { b.remove(b.path(1, file(1), 0)) }, true}, // Verify finds that
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBuilder(t)
+			b.data(100)
+			b.data(50)
+			before := objects(t, b.dir)
+			test.hand(b)
+			_, err := b.Append(t.Context(), b.end, b.segment(b.end, 10))
+			conflict := (*archive.ConflictError)(nil)
+			if test.fine != (err == nil) || err != nil && !errors.As(err, &conflict) {
+				t.Errorf("got %v, want a *ConflictError: %t", err, !test.fine)
+			}
+			if after := objects(t, b.dir); !test.fine && after > before {
+				t.Errorf("%d objects became %d", before, after)
+			}
+		})
+	}
+}
+
+// objects counts the files in a folder and below.
+func objects(t *testing.T, dir string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestAppendLostReply loses the reply of an append, and the append itself: the

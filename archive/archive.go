@@ -162,11 +162,11 @@ func (a *Archive) CreateTimeline(ctx context.Context, tl Timeline) error {
 		return err
 	}
 	if !there.CreatedAt.Equal(tl.CreatedAt) {
-		return &ConflictError{name}
+		return &ConflictError{Object: name}
 	}
 	there.CreatedAt = tl.CreatedAt
 	if !reflect.DeepEqual(there, tl) {
-		return &ConflictError{name}
+		return &ConflictError{Object: name}
 	}
 	return nil
 }

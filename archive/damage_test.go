@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -164,6 +165,54 @@ func TestExportMismatch(t *testing.T) {
 	}
 	if got, want := sizes(exported(t, dir)), "mysql-bin.000001:350 mysql-bin.000002:300"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestDamageUnderAReader damages a segment while an export, and a reader of its file, are on their way to it: what they
+// give is right, or nothing.
+func TestDamageUnderAReader(t *testing.T) {
+	tests := []struct {
+		name   string
+		damage func(b *builder, object string)
+		want   string
+	}{
+		{"deleted", func(b *builder, object string) { b.remove(object) }, "hole"},
+		{"renamed", func(b *builder, object string) { b.rename(object, object+".old") }, "hole"},
+		{"truncated", func(b *builder, object string) { b.write(object, b.read(object)[:100]) }, "mismatch"},
+		{"bit-flipped", func(b *builder, object string) {
+			content := b.read(object)
+			content[len(content)-1] ^= 1
+			b.write(object, content)
+		}, "mismatch"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := sample(t)
+			reader, err := b.Open(t.Context(), 1, file(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer reader.Close()
+			struck, dir := false, t.TempDir()
+			err = b.Export(t.Context(), dir, 1, func(p archive.Progress) {
+				if !struck {
+					struck = true
+					test.damage(b, b.path(1, file(1), 300))
+				}
+			})
+			if got := kindOf(err); got != test.want || !struck || err != nil && !strings.Contains(err.Error(), archive.New(b.store, task).SegmentName(1, file(1), 300)) {
+				t.Errorf("export: got %v, want a %s that names the object", err, test.want)
+			}
+			for name, got := range exported(t, dir) {
+				if !bytes.HasPrefix(b.want["00000001/"+name], got) {
+					t.Errorf("export wrote %s, %d bytes, other than what was archived", name, len(got))
+				}
+			}
+			got, err := io.ReadAll(reader)
+			if kindOf(err) != test.want || !bytes.HasPrefix(b.want["00000001/"+file(1)], got) {
+				t.Errorf("reader: %d bytes and %v, want a %s", len(got), err, test.want)
+			}
+		})
 	}
 }
 

@@ -57,7 +57,8 @@
 // The chain's end is where its last segment ends. An append creates the object of
 // that name and fails if it exists, so of several writers one wins, and another
 // one's late write is refused. A writer publishes a segment only after the one
-// before it. One that fails to create reads the object: if it has the same
+// before it, and looks first whether that is still there: a folder may have been
+// moved by hand. One that fails to create reads the object: if it has the same
 // range, hashes and flags, the write was its own and the reply was lost; anything
 // else is a *ConflictError, after which only a new Walk tells where the end is.
 //

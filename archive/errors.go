@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -9,13 +10,15 @@ import (
 var ErrNoTimeline = errors.New("no such timeline in the archive")
 
 // A ConflictError says that another writer holds the name that was to be
-// created, with other content. The chain's end must be walked to again.
+// created, with other content; or that what was appended to is not there any
+// more. The chain's end must be walked to again.
 type ConflictError struct {
-	Object string
+	Object  string
+	Problem string // "": it exists already
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s exists already, with other content", e.Object)
+	return e.Object + " " + cmp.Or(e.Problem, "exists already, with other content")
 }
 
 // A BehindError says that the archive ends before what a checkpoint says is in
