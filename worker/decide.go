@@ -52,7 +52,7 @@ const (
 	standBy lineAction = iota
 	join
 	forget // the own instance is gone: join again
-	leave  // the task is being removed
+	leave  // the task is being removed: leave the line, and take its nodes away when nobody is left
 	claim
 )
 
@@ -65,10 +65,8 @@ func decideInLine(p place) lineAction {
 		return forget
 	case p.Gone:
 		return standBy
-	case p.Desired == zkpaths.Removed && p.Joined:
-		return leave
 	case p.Desired == zkpaths.Removed:
-		return standBy
+		return leave
 	case !p.Joined:
 		return join
 	case p.First:
@@ -144,6 +142,13 @@ func switchAway(line []zkpaths.Place, own zkpaths.Place, target string) bool {
 		}
 	}
 	return false
+}
+
+// answered reports whether the operator has changed something that a dump which
+// failed may fare better with.
+func answered(before, after zkpaths.Spec) bool {
+	return after.Accept != nil && (before.Accept == nil || *before.Accept != *after.Accept) ||
+		before.Source != after.Source || before.PasswordRef != after.PasswordRef || before.Archive != after.Archive || before.Desired != after.Desired
 }
 
 // retryDelay is the pause before the n-th retry in a row, from 1.

@@ -22,7 +22,7 @@ func TestDecideInLine(t *testing.T) {
 		{"nothing known", place{Connected: true}, standBy},
 		{"not in line", place{SpecKnown: true, Desired: zkpaths.Running, Connected: true}, join},
 		{"not in line, paused", place{SpecKnown: true, Desired: zkpaths.Paused, Connected: true}, join},
-		{"not in line, being removed", place{SpecKnown: true, Desired: zkpaths.Removed, Connected: true}, standBy},
+		{"not in line, being removed", place{SpecKnown: true, Desired: zkpaths.Removed, Connected: true}, leave},
 		{"not in line, task gone", place{SpecKnown: true, Gone: true, Connected: true}, standBy},
 		{"standing, not first", standing, standBy},
 		{"joined, line not seen yet", with(func(p *place) { p.LineKnown, p.InLine = false, false }), standBy},

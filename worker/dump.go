@@ -23,6 +23,7 @@ type dump struct {
 	spec     zkpaths.Spec // as it was when the dump began
 	known    string       // the file that the status says the archive has come to, or ""
 	found    string       // what the term's last dump found in the stream: see scene
+	torn     bool         // the same
 	log      zerolog.Logger
 	progress progress
 	server   source.Server // who answered when the dump began
@@ -41,7 +42,7 @@ type dump struct {
 // startDump begins a dump that lives no longer than ctx.
 func startDump(ctx context.Context, t *term) *dump {
 	d := &dump{
-		t: t, spec: t.m.spec.Spec, known: t.status.File, found: t.found, log: t.log,
+		t: t, spec: t.m.spec.Spec, known: t.status.File, found: t.found, torn: t.torn, log: t.log,
 		opened: make(chan struct{}), done: make(chan struct{}),
 		progress: progress{advanced: make(chan struct{})},
 	}
@@ -72,7 +73,7 @@ func (d *dump) works(doubted bool) <-chan struct{} {
 // disproved reports whether the dump's end shows that being open proves nothing: the
 // store refuses what comes, or what comes is of no use. To be asked after done.
 func (d *dump) disproved(e ending) bool {
-	if e.kind != endedByTrouble || !d.progress.isOpen() {
+	if e.kind != endedByTrouble && e.kind != endedTorn || !d.progress.isOpen() {
 		return false
 	}
 	select {
@@ -144,7 +145,7 @@ func (d *dump) run() error {
 // end is the barrier: it proves that this is still the primary's term, and
 // raises the term above every one in the archive.
 func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
-	s := scene{Spec: d.spec, Last: d.t.t.Last(), Found: d.found}
+	s := scene{Spec: d.spec, Last: d.t.t.Last(), Found: d.found, Torn: d.torn}
 	store, err := d.t.m.openStore(d.spec.Archive)
 	if refused := (*archive.StoreError)(nil); err != nil && !errors.As(err, &refused) {
 		return nil, s, blockedBySpec(d.t.m.task, err) // no store was asked: the URL names none
@@ -257,66 +258,6 @@ func look(ctx context.Context, conn *source.Conn) (source.Server, []source.Binlo
 		err = errNoFiles
 	}
 	return server, files, err
-}
-
-// settle reads the head of the stream where the course needs it: to begin a
-// timeline, or to prove a file by its previous GTIDs. It returns the chain's
-// end that the stream goes on from.
-func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stream, c *cutter) (archive.End, error) {
-	if course.Begin == "" && !course.MatchPrevious {
-		return s.End, nil
-	}
-	c.file, c.start = course.Start.File, 0
-	if err := readHead(stream, c); err != nil {
-		return s.End, err
-	}
-	d.progress.received.Add(int64(len(c.buf)))
-	previous, _ := stream.Previous()
-	if course.MatchPrevious {
-		return s.End, judgePrevious(previous, s.End, s.Files)
-	}
-	tl := newTimeline(s, course.Begin, course.Start.File, previous)
-	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.t.t.Number(), d.t.m.w.cfg.ServerID
-	if err := d.t.t.Barrier(d.reading); err != nil {
-		return s.End, err
-	}
-	if s.End.Timeline > 0 && !s.End.Closed {
-		if _, err := arch.CloseTimeline(d.reading, s.End, tl.Term, tl.ServerID); err != nil {
-			return s.End, err
-		}
-	}
-	if err := arch.CreateTimeline(d.reading, tl); err != nil {
-		return s.End, err
-	}
-	d.t.m.tally.began(tl)
-	level := zerolog.WarnLevel
-	if tl.Reason == archive.ReasonFirst {
-		level = zerolog.InfoLevel
-	}
-	d.log.WithLevel(level).Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
-	end, err := arch.Walk(d.reading, nil)
-	if err == nil && (end.Timeline != tl.Timeline || end.HasLast) {
-		// Somebody has gone on while this writer slept: what was read so far belongs
-		// to no place there.
-		err = &archive.ConflictError{Object: arch.SegmentName(tl.Timeline, tl.FirstFile, 0)}
-	}
-	return end, err
-}
-
-// readHead reads the two events that a file begins with: the format description,
-// and the previous GTIDs where the server writes them.
-func readHead(s stream, c *cutter) error {
-	for c.events < 2 && c.nextFile == "" {
-		ev, err := c.next(s, time.Time{})
-		if err != nil {
-			return err
-		}
-		if ev.Kind == source.Heartbeat {
-			return nil
-		}
-		c.nextFile = ev.NextFile
-	}
-	return nil
 }
 
 // watchAddress asks the source's address, on a side connection, who answers and

@@ -71,6 +71,7 @@ const (
 	endedByConflict                // another writer has appended
 	endedCutOff                    // a write that has to be fenced needs ZooKeeper, which is away
 	endedBlocked                   // an operator must decide
+	endedTorn                      // the source can send no more of the file
 	endedByTrouble                 // the source or the store; to be tried again
 )
 
@@ -79,6 +80,10 @@ const (
 	reasonSource = "source-away"
 	reasonStore  = "store-away"
 )
+
+// hintEvicted is for a dump that the source has ended for another one of the same identity.
+const hintEvicted = "if this is not the task's next primary, somebody else reads the source with the task's replica_uuid or replica_server_id: " +
+	"look for another fleet with a copy of the task, or a replica with this identity, and stop it"
 
 // An ending is what the end of a dump means.
 type ending struct {
@@ -100,6 +105,7 @@ func judgeEnd(err error) ending {
 	newer := (*archive.NewerFormatError)(nil)
 	broken := (*archive.BrokenError)(nil)
 	store := (*archive.StoreError)(nil)
+	forbidden := (*coord.ForbiddenError)(nil)
 	saying := func(kind endKind, reason string) ending {
 		return ending{kind, reason, err.Error(), hintOf(err)}
 	}
@@ -116,12 +122,18 @@ func judgeEnd(err error) ending {
 		return saying(endedBlocked, block.reason)
 	case errors.Is(err, source.ErrDiffers), errors.Is(err, source.ErrPastEnd):
 		return ending{endedBlocked, zkpaths.BlockedDiverged, err.Error(), hintDiverged}
+	case errors.Is(err, source.ErrTorn):
+		return ending{endedTorn, reasonSource, err.Error(), hintTorn}
 	case errors.As(err, &newer):
 		return saying(endedBlocked, zkpaths.BlockedNewerFormat)
 	case errors.As(err, &broken):
 		return saying(endedBlocked, zkpaths.BlockedArchiveBroken)
 	case errors.As(err, &store):
 		return saying(endedByTrouble, reasonStore)
+	case errors.As(err, &forbidden):
+		return saying(endedByTrouble, reasonCoordination)
+	case errors.Is(err, source.ErrEvicted):
+		return ending{endedByTrouble, reasonSource, err.Error(), hintEvicted}
 	}
 	return saying(endedByTrouble, reasonSource)
 }

@@ -5,16 +5,15 @@ package worker_test
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"binkeeper/archive"
 	"binkeeper/internal/coord"
+	"binkeeper/internal/faults"
+	"binkeeper/internal/faults/faultstest"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/internal/stores"
@@ -117,57 +116,21 @@ func TestPauseOfAWedgedPrimary(t *testing.T) {
 	f.compare("orders")
 }
 
-// A door passes connections on to a server that can be exchanged for later ones.
-type door struct {
-	net.Listener
-	to atomic.Pointer[string]
-}
-
-func openDoor(t *testing.T, to string) *door {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &door{Listener: l}
-	d.to.Store(&to)
-	var passing sync.WaitGroup
-	passing.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			passing.Go(func() {
-				defer in.Close()
-				out, err := net.Dial("tcp", *d.to.Load())
-				if err != nil {
-					return
-				}
-				defer out.Close()
-				passing.Go(func() { io.Copy(out, in); out.Close() })
-				io.Copy(in, out)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); passing.Wait() })
-	return d
-}
-
 // When another server answers at the address, what was read of the one before is
 // kept, and nothing of the other is mixed in.
 func TestMovedAddress(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, servers.MySQL)
-	d := openDoor(t, f.src.Addr())
+	door := faultstest.NewProxy(t, f.src.Addr(), faults.Raw)
 	f.createTask("orders")
 	f.change("orders", func(s *zkpaths.Spec) {
-		s.Source = "mysql://" + servers.User + "@" + d.Addr().String()
+		s.Source = "mysql://" + servers.User + "@" + door.Addr()
 		s.FlushInterval = zkpaths.Duration(time.Minute) // what is read waits in memory
 	})
 	f.startWith("1", stores.Open, func(w *worker.Worker) { w.AskAddress(time.Second, time.Minute) })
 	f.await("orders", "running", 20*time.Second, running)
 	f.write(30)
-	other := servertest.StartSource(t, servers.MySQL).Addr()
-	d.to.Store(&other)
+	door.Retarget(servertest.StartSource(t, servers.MySQL).Addr()) // for the side connection; the dump stays where it is
 	f.awaitBlocked("orders", zkpaths.BlockedOtherSource)
 	v, err := f.sess.Look(t.Context(), "orders")
 	if err != nil {

@@ -17,6 +17,10 @@ const (
 	hintPurged   = "take a new base backup; then, to go on with the gap recorded: binkeeper task resume ID --accept-gap"
 )
 
+// hintTorn is for a file of which the source can send no more.
+const hintTorn = "no replica can read on in that file: take a new base backup, purge the file at the source (PURGE BINARY LOGS TO the next one), " +
+	"and then go on with the gap recorded: binkeeper task resume ID --accept-gap"
+
 // A scene is what is known before a dump: what is archived, what the operator
 // wants, and which server answers with which binlog files.
 type scene struct {
@@ -29,6 +33,9 @@ type scene struct {
 	// Found is the reason for a new timeline that only the stream has shown, to the
 	// dump before this one, or "".
 	Found string
+	// Torn says that the dump before this one took all that is whole of the file in
+	// which the archive ends, and the source could send no more of it.
+	Torn bool
 }
 
 // A course is how the dump is to go.
@@ -37,6 +44,9 @@ type course struct {
 	// MatchPrevious asks that the file's previous GTIDs equal what is archived:
 	// the file before it, which would prove it, is purged.
 	MatchPrevious bool
+	// EndsTorn says that the archive ends in the file before, of which the source can
+	// send no more: it is to be ended there once Start.File is proven.
+	EndsTorn bool
 	// Begin, when set, is the reason of a new timeline, which begins with
 	// Start.File.
 	Begin string
@@ -87,11 +97,45 @@ func judge(s scene) (course, error) {
 		// got no further.
 		return course{Start: source.Start{File: s.Files[0].Name}, Begin: archive.ReasonDiverged}, nil
 	}
+	if s.Torn {
+		return tornCourse(s)
+	}
 	resume := s.End.Resume()
 	if !listed(s.Files, resume.File) {
 		return course{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
 	}
 	return course{Start: startAt(resume)}, nil
+}
+
+// tornCourse goes on with the file after one that a crash has left torn, proven by
+// the previous GTIDs that it begins with.
+func tornCourse(s scene) (course, error) {
+	next := s.End.File // if an earlier primary has ended the torn one
+	if s.End.Offset > 0 {
+		next = fileAfter(s.Files, s.End.File)
+	}
+	if next == "" || s.End.GTIDSet == nil || s.End.GTIDSet.IsEmpty() {
+		return course{}, blockedTorn(s.End, next)
+	}
+	return course{Start: source.Start{File: next}, MatchPrevious: true, EndsTorn: s.End.Offset > 0}, nil
+}
+
+func blockedTorn(end archive.End, next string) error {
+	problem := "nothing follows it"
+	if next != "" {
+		problem = "what comes before the first transaction of " + next + " is not what is archived"
+	}
+	return blocked(zkpaths.BlockedTorn,
+		fmt.Errorf("the source's %s ends in the middle of an event after %d, and %s", end.Last.File, end.Last.End, problem), hintTorn)
+}
+
+// fileAfter is the file that comes after one in the source's list, or "".
+func fileAfter(files []source.BinlogFile, name string) string {
+	at := slices.IndexFunc(files, func(f source.BinlogFile) bool { return f.Name == name })
+	if at < 0 || at+1 == len(files) {
+		return ""
+	}
+	return files[at+1].Name
 }
 
 // firstCourse begins the task's first timeline.
@@ -169,13 +213,16 @@ func otherServer(tl archive.Timeline, now source.Server) string {
 	return ""
 }
 
-// judgePrevious decides on a file whose predecessor is purged, by the previous
+// judgePrevious decides on a file that none before it proves, by the previous
 // GTIDs that it begins with; nil when it has none.
-func judgePrevious(previous *gtid.Set, end archive.End, files []source.BinlogFile) error {
-	if previous != nil && previous.Equal(end.GTIDSet) {
+func judgePrevious(previous *gtid.Set, s scene, file string) error {
+	switch {
+	case previous != nil && previous.Equal(s.End.GTIDSet):
 		return nil
+	case s.Torn:
+		return blockedTorn(s.End, file)
 	}
-	return blockedPurged(end, files[0].Name)
+	return blockedPurged(s.End, s.Files[0].Name)
 }
 
 // newTimeline describes the timeline that begins with file, whose previous GTIDs

@@ -118,6 +118,19 @@ func TestJudge(t *testing.T) {
 		{name: "at a file's end, the next one purged too", change: func(s *scene) { atFileEnd(s); s.Files = files("mysql-bin.000004") },
 			blocked: zkpaths.BlockedPurged},
 
+		{name: "torn", change: func(s *scene) { s.Torn = true },
+			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsTorn: true}},
+		{name: "torn, and ended by an earlier primary", change: func(s *scene) { atFileEnd(s); s.Torn = true },
+			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		{name: "torn, and nothing follows", change: func(s *scene) { s.Torn = true; s.Files = files("mysql-bin.000001", "mysql-bin.000002") },
+			blocked: zkpaths.BlockedTorn},
+		{name: "torn, without GTIDs", change: func(s *scene) { s.Torn = true; s.End.GTIDSet = gtid.New(gtid.MySQL) },
+			blocked: zkpaths.BlockedTorn},
+		{name: "torn, and transactions lost", change: func(s *scene) { s.Torn = true; s.Server.Executed = mysqlSet(t, uuidA+":1-8") },
+			blocked: zkpaths.BlockedDiverged},
+		{name: "torn, and purged by then", change: func(s *scene) { s.Torn = true; s.Files = files("mysql-bin.000003") },
+			blocked: zkpaths.BlockedPurged},
+
 		{name: "closed, and then the worker died", change: func(s *scene) { s.End.Closed = true },
 			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
 		{name: "closed for a gap, and then the worker died", change: func(s *scene) {
@@ -145,7 +158,7 @@ func TestJudge(t *testing.T) {
 
 func checkCourse(t *testing.T, got, want course) {
 	t.Helper()
-	if got.Begin != want.Begin || got.MatchPrevious != want.MatchPrevious || got.Start.File != want.Start.File {
+	if got.Begin != want.Begin || got.MatchPrevious != want.MatchPrevious || got.EndsTorn != want.EndsTorn || got.Start.File != want.Start.File {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	a, b := got.Start.Overlap, want.Start.Overlap

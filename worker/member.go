@@ -61,7 +61,7 @@ func (m *member) run(stop, alive context.Context) {
 		next := decideInLine(m.observed())
 		err := m.act(stop, alive, next)
 		m.note(err)
-		if next == standBy || err != nil {
+		if next == standBy || next == leave || err != nil {
 			m.await(stop, alive, changed, err)
 		}
 	}
@@ -97,7 +97,7 @@ func (m *member) act(stop, alive context.Context, next lineAction) error {
 		}
 		m.forget()
 	case leave:
-		m.leave(alive)
+		return m.leave(alive)
 	case claim:
 		return m.serveTerm(stop, alive, busy)
 	}
@@ -137,8 +137,9 @@ func (m *member) forget() {
 }
 
 // leave takes the own instance out of the line, and the task's nodes away when
-// the task is being removed and the line is empty.
-func (m *member) leave(ctx context.Context) {
+// the task is being removed. Its error says that they are still in use: by a worker
+// that leaves now, or by one that has died, until its session ends.
+func (m *member) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.sess.Timeout())
 	defer cancel()
 	if m.inst != nil {
@@ -148,10 +149,9 @@ func (m *member) leave(ctx context.Context) {
 		m.forget()
 	}
 	if m.specKnown && !m.spec.Gone && m.spec.Spec.Desired == zkpaths.Removed {
-		if err := m.sess.RemoveTask(ctx, m.task); err != nil {
-			m.log.Debug().Err(err).Msg("left the removal to others")
-		}
+		return m.sess.RemoveTask(ctx, m.task)
 	}
+	return nil
 }
 
 // serveTerm claims a term, serves it to its end, and returns what went wrong. busy
@@ -310,6 +310,10 @@ func (m *member) sawLine(line []zkpaths.Place, ok bool) {
 func (m *member) note(err error) {
 	if err == nil {
 		m.said = ""
+		return
+	}
+	if inUse := (*coord.InUseError)(nil); errors.As(err, &inUse) {
+		m.log.Debug().Err(err).Msg("the task is not removed yet; trying again")
 		return
 	}
 	m.tally.erred(err)

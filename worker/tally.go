@@ -34,7 +34,7 @@ const (
 var errorReasons = []string{
 	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged,
 	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
-	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
+	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedTorn, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
 	zkpaths.BlockedBadSpec, reasonOther,
 }
 

@@ -35,6 +35,7 @@ type term struct {
 	doubted   bool      // the last dump failed although it was open: the next one has to show more
 	replaced  bool      // a write was refused: somebody else is primary
 	found     string    // what the last dump found in the stream: the reason of a new timeline
+	torn      bool      // the last dump has taken all that the source can send of a file
 	watchdog  watchdog
 	walked    bool // the checkpoint has been brought to the chain's end in this term
 	warned    map[string]bool
@@ -290,6 +291,8 @@ func (t *term) ended(err error) {
 	t.dump.progress.describe(&t.status)
 	trouble := judgeEnd(err)
 	t.doubted = t.doubted || t.dump.disproved(trouble)
+	// The next attempt looks at the file behind; if this one did, it is to be waited with.
+	t.torn = trouble.kind == endedTorn && !t.dump.torn
 	t.dump = nil
 	t.m.tally.ended(trouble)
 	switch trouble.kind {
@@ -302,13 +305,18 @@ func (t *term) ended(err error) {
 	case endedByConflict:
 		// Another writer was here. The barrier of the next attempt tells whether
 		// this is still the primary's term.
-		t.log.Warn().Err(err).Msg("another writer has appended; walking to the chain's end again")
+		t.log.Warn().Err(err).Msg("another writer has appended, or a hand has changed the archive; walking to the chain's end again")
 		t.retryAt = time.Now()
 		if t.conflicts++; t.conflicts > 1 {
 			t.retryAt = t.retryAt.Add(retryDelay(t.conflicts - 1))
 			t.trouble(zkpaths.StateStarting, trouble)
 		}
 		return
+	case endedTorn:
+		if t.torn {
+			t.retryAt = time.Now()
+			return
+		}
 	case endedCutOff:
 		t.retryAt = time.Now().Add(retryDelay(1))
 		return
@@ -388,11 +396,4 @@ func (t *term) warn(warnings []string) {
 			t.log.Warn().Msg(w)
 		}
 	}
-}
-
-// answered reports whether the operator has changed something that a dump which
-// failed may fare better with.
-func answered(before, after zkpaths.Spec) bool {
-	return after.Accept != nil && (before.Accept == nil || *before.Accept != *after.Accept) ||
-		before.Source != after.Source || before.PasswordRef != after.PasswordRef || before.Archive != after.Archive || before.Desired != after.Desired
 }

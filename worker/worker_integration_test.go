@@ -3,10 +3,15 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,35 +27,84 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// ensemble serves all tests of this package, each below a root of its own.
+var ensemble *servers.ZooKeeper
+
+// parallelTests is how many of the tests that say so run at a time: most of their time they wait.
+const parallelTests = "3"
+
+func TestMain(m *testing.M) { os.Exit(startAndRun(m)) }
+
+func startAndRun(m *testing.M) int {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "binkeeper-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	ensemble, err = servers.StartZooKeeper(context.Background(), servers.ZooKeeperOptions{Dir: dir, JavaArgs: []string{"-Dzookeeper.forceSync=no"}})
+	err = errors.Join(err, os.Setenv("FLEET_PASSWORD", servers.Password), flag.Set("test.parallel", parallelTests))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer ensemble.Close()
+	return m.Run()
+}
+
 // A fleet is workers in this process, on a real source and a real ensemble.
 type fleet struct {
 	t    *testing.T
-	zk   *servers.ZooKeeper
 	src  *servers.Source
 	dir  string // of the archive
 	sess *coord.Session
 	cfg  coord.Config
+
+	journal journal // what the workers have logged
+}
+
+// A journal keeps what is written to it.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) count(words string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return bytes.Count(j.text.Bytes(), []byte(words))
 }
 
 func newFleet(t *testing.T, kind servers.Kind, args ...string) *fleet {
-	f := &fleet{t: t, zk: servertest.StartZooKeeper(t, 1), src: servertest.StartSource(t, kind, args...), dir: t.TempDir()}
-	f.cfg = coord.Config{Servers: []string{f.zk.Addr()}, Timeout: 4 * time.Second, Logger: zerolog.Nop()}
+	f := &fleet{t: t, src: servertest.StartSource(t, kind, args...), dir: t.TempDir()}
+	f.cfg = coord.Config{
+		Servers: []string{ensemble.Addr()}, Root: "/" + strings.ReplaceAll(t.Name(), "/", "_"), Timeout: 4 * time.Second, Logger: zerolog.Nop(),
+	}
 	sess, err := coord.Open(t.Context(), f.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(sess.Close)
 	f.sess = sess
-	t.Setenv("FLEET_PASSWORD", servers.Password)
 	return f
 }
 
-func (f *fleet) createTask(id string) {
+func (f *fleet) createTask(id string, edits ...func(*zkpaths.Spec)) {
 	f.t.Helper()
 	spec := zkpaths.Spec{
 		Source: f.src.URL(), PasswordRef: "env:FLEET_PASSWORD", Archive: "file://" + f.dir, Start: "earliest",
 		SegmentSize: 1 << 20, FlushInterval: zkpaths.Duration(200 * time.Millisecond), CheckpointInterval: zkpaths.Duration(100 * time.Millisecond),
 		Desired: zkpaths.Running, TaskUID: "uid-" + id, ReplicaUUID: "33333333-3333-3333-3333-333333333333", ReplicaServerID: 4711, CreatedAt: zkpaths.At(time.Now()),
+	}
+	for _, edit := range edits {
+		edit(&spec)
 	}
 	if err := f.sess.CreateTask(f.t.Context(), id, spec); err != nil {
 		f.t.Fatal(err)
@@ -65,8 +119,13 @@ func (f *fleet) start(serverID string) (stop func()) {
 
 func (f *fleet) startWith(serverID string, open func(string) (archive.Store, error), options ...func(*worker.Worker)) (stop func()) {
 	f.t.Helper()
-	log := zerolog.New(zerolog.NewTestWriter(f.t)).With().Timestamp().Logger().Level(zerolog.InfoLevel)
-	cfg := f.cfg
+	return f.startAt(f.cfg, serverID, open, options...)
+}
+
+// startAt is startWith for a worker that finds ZooKeeper elsewhere.
+func (f *fleet) startAt(cfg coord.Config, serverID string, open func(string) (archive.Store, error), options ...func(*worker.Worker)) (stop func()) {
+	f.t.Helper()
+	log := zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(f.t), &f.journal)).With().Timestamp().Logger().Level(zerolog.InfoLevel)
 	cfg.Logger = log
 	w, err := worker.New(worker.Config{ServerID: serverID, ZooKeeper: cfg, OpenStore: open, Logger: log})
 	if err != nil {

@@ -25,6 +25,7 @@ const (
 	BlockedNoPosition    = "no-position"
 	BlockedNewerFormat   = "newer-format"
 	BlockedBadSpec       = "bad-spec"       // the spec is unreadable, or no worker can work by it
+	BlockedTorn          = "torn"           // the source can send no more of a file, and what follows is not proven
 	BlockedArchiveBroken = "archive-broken" // an object on the chain is unreadable
 )
 

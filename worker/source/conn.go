@@ -145,6 +145,9 @@ const (
 	errMustChangePassword   = 1820
 	errMustChangeLogin      = 1862
 	errAccountLocked        = 3118
+	errTooManyConnections   = 1040
+	errTooManyOfUser        = 1203
+	errUserLimitReached     = 1226
 	errAccountBlocked       = 4151 // MariaDB
 	errReplicaSameID        = 4052 // MariaDB, to the older of two dumps
 	errSpecificAccessDenied = 1227
@@ -152,6 +155,9 @@ const (
 )
 
 var deniedCodes = []uint16{errHostNotPrivileged, errAccessDenied, errDBAccessDenied, errAccessDeniedNoPass, errMustChangePassword, errMustChangeLogin, errAccountLocked, errAccountBlocked}
+
+// fullCodes are those of a server that lets nobody else in for now.
+var fullCodes = []uint16{errTooManyConnections, errTooManyOfUser, errUserLimitReached}
 
 // connectError says what a failed handshake means.
 func (c *Conn) connectError(err error) error {
@@ -161,6 +167,8 @@ func (c *Conn) connectError(err error) error {
 	switch {
 	case errors.As(err, &answer) && slices.Contains(deniedCodes, answer.Code):
 		return &DeniedError{User: c.target.User, Address: c.target.Address(), Message: answer.Message}
+	case errors.As(err, &answer) && slices.Contains(fullCodes, answer.Code):
+		return &fullError{address: c.target.Address(), cause: err}
 	case errors.As(err, &cert):
 		return &UnfitError{Address: c.target.Address(), Problem: fmt.Sprintf("its certificate does not pass ssl-mode %s: %v", c.target.SSLMode, cert.Err),
 			Advice: "name the authority that signed the server's certificate with ssl-ca"}

@@ -142,6 +142,7 @@ func dumpError(code uint16, message string) error {
 		"could not find next log":        ErrFileNotFound,
 		"position > file size":           ErrPastEnd, // MySQL
 		"from impossible position":       ErrPastEnd, // MariaDB
+		"truncated in the middle of":     ErrTorn,    // MariaDB; MySQL cuts such an end off when it starts
 	} {
 		if strings.Contains(message, words) {
 			return fmt.Errorf("%w: %w", meaning, err)

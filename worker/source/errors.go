@@ -20,6 +20,9 @@ var (
 	ErrFileNotFound = errors.New("the source does not have the binlog file")
 	// ErrPastEnd is a position beyond the end of the source's file.
 	ErrPastEnd = errors.New("the source's binlog file ends before the position")
+	// ErrTorn is a file of the source's that ends in the middle of an event, as a
+	// crash may leave it: the source can send no more of it, to nobody.
+	ErrTorn = errors.New("the source's binlog file ends in the middle of an event")
 	// ErrDiffers is a source whose binlog is not the one that an Overlap
 	// describes.
 	ErrDiffers = errors.New("the source's binlog differs from the archive")
@@ -89,6 +92,20 @@ func (e *FileError) Unwrap() error { return e.Err }
 // Hint is the operator's next step.
 func (e *FileError) Hint() string {
 	return "the file must be PEM, and readable on every machine that runs a worker, and here"
+}
+
+// fullError is an ErrUnreachable: a source that has as many connections as it takes.
+type fullError struct {
+	address string
+	cause   error // the server's own words
+}
+
+func (e *fullError) Error() string   { return fmt.Sprintf("reach source %s: %v", e.address, e.cause) }
+func (e *fullError) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
+
+// Hint is the operator's next step.
+func (e *fullError) Hint() string {
+	return "end connections that are not needed, or raise max_connections at the source, or the account's own limits"
 }
 
 // unreachableError is an ErrUnreachable with its cause.

@@ -23,7 +23,11 @@ func (s *Stream) begin(overlap *Overlap) error {
 		return differs(overlap, err)
 	}
 	if overlap.NextFile != "" {
-		return differs(overlap, s.follow(overlap.NextFile))
+		err := s.follow(overlap.NextFile)
+		if errors.Is(err, ErrTorn) {
+			return err // what is whole of the file is archived, and the next one was known
+		}
+		return differs(overlap, err)
 	}
 	s.tracker.resume(overlap.Open)
 	return nil

@@ -50,6 +50,19 @@ func TestBegin(t *testing.T) {
 		{"purged", record("mysql").refuse(1236, "Could not find first log file name in binary log index file"), overlapFrom(archive, second, last), 0, ErrFileNotFound},
 		{"evicted", record("mysql").resume(file, second).refuse(1236, "the same server_uuid/server_id"), overlapFrom(archive, second, last), 0, ErrEvicted},
 	}
+	const tornWords = "binlog truncated in the middle of event; consider out of disk space on master"
+	ended := overlapFrom(archive, second, last)
+	ended.NextFile = "mysql-bin.000002"
+	tests = append(tests, []struct {
+		name    string
+		r       *recorder
+		overlap *Overlap
+		at      int64
+		want    error
+	}{
+		{"torn too early", record("mysql").resume(file, second).refuse(1236, tornWords), overlapFrom(archive, second, last), 0, ErrDiffers},
+		{"torn where the archived one was ended", resumed().event(typeStop, nil).refuse(1236, tornWords), ended, 0, ErrTorn},
+	}...)
 	for _, tt := range tests {
 		if tt.name == "other bytes" {
 			tt.overlap.Hash = "0123456789abcdef"
@@ -63,7 +76,7 @@ func TestBegin(t *testing.T) {
 		if err == nil && s.Offset() != tt.at {
 			t.Errorf("%s: at %d, want %d", tt.name, s.Offset(), tt.at)
 		}
-		if known := errors.Is(err, ErrFileNotFound) || errors.Is(err, ErrEvicted); known && errors.Is(err, ErrDiffers) {
+		if known := tt.want == ErrFileNotFound || tt.want == ErrEvicted || tt.want == ErrTorn; known && errors.Is(err, ErrDiffers) {
 			t.Errorf("%s: %v is no difference", tt.name, err)
 		}
 	}
