@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,13 @@ import (
 // compare closes the source's newest file, waits until all of it is archived, and compares every byte of the closed
 // files with the archive's; it verifies the archive, its segments and the history of lastCommit too.
 func (s *stage) compare() {
+	s.t.Helper()
+	s.compareArchive()
+	s.checkHistory()
+}
+
+// compareArchive is compare without the history.
+func (s *stage) compareArchive() {
 	s.t.Helper()
 	files := s.awaitClosed()
 	arch := archive.New(s.store(), task)
@@ -37,7 +45,6 @@ func (s *stage) compare() {
 		s.t.Errorf("verify: %+v, %v", report, err)
 	}
 	terms := s.checkSegments()
-	s.checkHistory()
 	s.t.Logf("%d files and %d bytes are equal; segments of %d terms", len(files), total, terms)
 }
 
@@ -51,6 +58,25 @@ func (s *stage) awaitClosed() []string {
 	return files[:len(files)-1]
 }
 
+// wholeEvents is what a binlog file holds up to its last whole event. MariaDB leaves a crash's torn end as it is, and can
+// send it to nobody.
+func wholeEvents(t *testing.T, file []byte) []byte {
+	t.Helper()
+	const magic, header, size = 4, 19, 9
+	end := magic
+	for end+header <= len(file) {
+		next := end + int(binary.LittleEndian.Uint32(file[end+size:]))
+		if next < end+header || next > len(file) {
+			break
+		}
+		end = next
+	}
+	if end < len(file) {
+		t.Logf("a crash has left %d bytes of a torn event behind %d", len(file)-end, end)
+	}
+	return file[:min(end, len(file))]
+}
+
 // compareFile returns the size of a file of the source's. A crash leaves the flag that the file is in use on the disk,
 // in the first byte of the flags of its first event; a dump clears it.
 func (s *stage) compareFile(source, exported string) int {
@@ -60,6 +86,9 @@ func (s *stage) compareFile(source, exported string) int {
 	if len(want) > flags && want[flags]&inUse != 0 {
 		s.t.Logf("%s was left in use by a crash", filepath.Base(source))
 		want[flags] &^= inUse
+	}
+	if s.src.Kind().IsMariaDB() {
+		want = wholeEvents(s.t, want)
 	}
 	if !bytes.Equal(got, want) {
 		at := 0

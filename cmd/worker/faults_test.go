@@ -105,9 +105,9 @@ func TestStoppedPrimaryWakesUp(t *testing.T) {
 // one of a later term.
 func (s *stage) wantSilent(zombie coord.Member, term int64, since time.Time) {
 	s.t.Helper()
-	for _, c := range history(s.t, s.zk.Servers()[0].DataDir()) {
-		if c.session == zombie.Session && c.at.After(since) && strings.HasPrefix(c.path, s.root) {
-			s.t.Errorf("%s of term %d has changed %s after its session had expired", zombie.Name, term, c.path)
+	for _, c := range changes(s.t, s.zk) {
+		if c.Session == zombie.Session && c.At.After(since) && strings.HasPrefix(c.Path, s.root) {
+			s.t.Errorf("%s of term %d has changed %s after its session had expired", zombie.Name, term, c.Path)
 		}
 	}
 	s.checkSegments()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -97,7 +98,8 @@ type stage struct {
 	hand     *zk.Conn       // an operator's hand in ZooKeeper
 	workers  map[string]*servers.Program
 	program  string
-	expected map[string]int // exit codes of workers that do not end with 0
+	expected map[string]int    // exit codes of workers that do not end with 0
+	via      map[string]string // where a worker finds ZooKeeper, by its id; missing: where it is
 }
 
 // newStage starts a source with further options and creates its task. The ensemble is the one that all tests share.
@@ -119,20 +121,25 @@ func newStageAlone(t *testing.T, kind servers.Kind, args ...string) *stage {
 
 func newStageOn(t *testing.T, ensemble *servers.ZooKeeper, kind servers.Kind, args ...string) *stage {
 	t.Helper()
+	return stageOf(t, ensemble, "/"+strings.ReplaceAll(t.Name(), "/", "_"), servertest.StartSource(t, kind, args...))
+}
+
+// stageOf is a stage around a source that there is.
+func stageOf(t *testing.T, ensemble *servers.ZooKeeper, root string, src *servers.Source) *stage {
+	t.Helper()
 	s := &stage{
-		t: t, zk: ensemble, root: "/" + strings.ReplaceAll(t.Name(), "/", "_"), dir: t.TempDir(),
-		src: servertest.StartSource(t, kind, args...), workers: map[string]*servers.Program{}, program: program,
-		expected: map[string]int{},
+		t: t, zk: ensemble, root: root, dir: t.TempDir(), src: src, workers: map[string]*servers.Program{}, program: program,
+		expected: map[string]int{}, via: map[string]string{},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	s.sess, err = coord.Open(ctx, coord.Config{Servers: []string{s.zk.Addr()}, Root: s.root, Timeout: observing, Logger: zerolog.Nop()})
+	s.sess, err = coord.Open(ctx, coord.Config{Servers: strings.Split(s.zk.Addr(), ","), Root: s.root, Timeout: observing, Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.sess.Close)
-	if s.hand, _, err = zk.Connect([]string{s.zk.Addr()}, observing, zk.WithLogInfo(false)); err != nil {
+	if s.hand, _, err = zk.Connect(strings.Split(s.zk.Addr(), ","), observing, zk.WithLogInfo(false)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.hand.Close)
@@ -140,14 +147,17 @@ func newStageOn(t *testing.T, ensemble *servers.ZooKeeper, kind servers.Kind, ar
 	return s
 }
 
-// createTask creates the task with small segments, and checkpoints as often as they come.
-func (s *stage) createTask() {
+// createTask creates the task with small segments, and checkpoints as often as they come, unless an edit says otherwise.
+func (s *stage) createTask(edits ...func(*zkpaths.Spec)) {
 	s.t.Helper()
 	spec := zkpaths.Spec{
 		Source: s.src.URL(), PasswordRef: "env:STAGE_PASSWORD", Archive: "file://" + s.dir, Start: "earliest", SegmentSize: 256 << 10,
 		FlushInterval: zkpaths.Duration(100 * time.Millisecond), CheckpointInterval: zkpaths.Duration(50 * time.Millisecond),
 		Desired: zkpaths.Running, TaskUID: "uid-" + s.root[1:], ReplicaUUID: "33333333-3333-3333-3333-333333333333",
 		ReplicaServerID: 4711, CreatedAt: zkpaths.At(time.Now()),
+	}
+	for _, edit := range edits {
+		edit(&spec)
 	}
 	if err := s.sess.CreateTask(s.t.Context(), task, spec); err != nil {
 		s.t.Fatal(err)
@@ -174,7 +184,7 @@ func (s *stage) spawn(name, id string) *servers.Program {
 	p, err := servers.StartProgram(s.t.Context(), servers.ProgramOptions{
 		Name: name, Dir: filepath.Join(s.t.TempDir(), name),
 		Command: []string{
-			s.program, "--server-id", id, "--zookeeper", s.zk.Addr() + s.root, "--session-timeout", sessionTimeout.String(),
+			s.program, "--server-id", id, "--zookeeper", cmp.Or(s.via[id], s.zk.Addr()) + s.root, "--session-timeout", sessionTimeout.String(),
 			"--listen", "127.0.0.1:0", "--log-format", "json",
 		},
 		Env: []string{"STAGE_PASSWORD=" + servers.Password},
@@ -316,18 +326,6 @@ func (s *stage) logOf(id string) []byte {
 	const size = 6 << 10 // bytes
 	log := read(s.t, s.workers[id].Log())
 	return log[max(0, len(log)-size):]
-}
-
-// setDesired is task pause and task resume.
-func (s *stage) setDesired(desired string) {
-	s.t.Helper()
-	_, err := s.sess.UpdateSpec(s.t.Context(), task, func(spec *zkpaths.Spec) error {
-		spec.Desired = desired
-		return nil
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // overwrite writes data over a znode by hand, whatever stands there.
