@@ -87,7 +87,9 @@ func TestQuorumIsLost(t *testing.T) {
 	resumed := s.await("a commit", func(v view) bool {
 		return v.LastCommit.Term > before.LastCommit.Term || v.LastCommit.Commit > after.LastCommit.Commit+1
 	})
-	if grown := resumed.LastCommit.Term - before.LastCommit.Term; grown > 1 { // when the client was late: it takes its time between two tries
+	// One more when the session was expired after all: a leader that wakes up finds all sessions too old, and may yet be
+	// elected again.
+	if grown := resumed.LastCommit.Term - before.LastCommit.Term; grown > 1 {
 		t.Errorf("the term has grown by %d", grown)
 	}
 	monitor.await("nothing any more", func(firing []string) bool { return len(firing) == 0 })
