@@ -19,15 +19,15 @@ import (
 // A listener is a real HTTP server, on connections in memory, so that it lives in
 // the time of a bubble.
 type listener struct {
-	answer http.HandlerFunc
 	body   func([]byte) // nil for none
 	conns  chan net.Conn
 	server *http.Server
 	ended  sync.WaitGroup
 
-	mu    sync.Mutex
-	got   []webhookMessage
-	times []time.Time
+	mu     sync.Mutex
+	answer http.HandlerFunc
+	got    []webhookMessage
+	times  []time.Time
 }
 
 func startListener(t *testing.T, answer http.HandlerFunc) *listener {
@@ -69,11 +69,19 @@ func (r *listener) serve(rw http.ResponseWriter, request *http.Request) {
 	json.Unmarshal(body, &m)
 	r.mu.Lock()
 	r.got, r.times = append(r.got, m), append(r.times, time.Now())
+	answer := r.answer
 	r.mu.Unlock()
 	if r.body != nil {
 		r.body(body)
 	}
-	r.answer(rw, request)
+	answer(rw, request)
+}
+
+// turn changes what it answers.
+func (r *listener) turn(answer http.HandlerFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
 }
 
 // attempts are the pauses between the requests that came, in seconds.
@@ -153,7 +161,7 @@ func TestChannelRepeatsAndGivesUp(t *testing.T) {
 		if n := counted(t, m, "binkeeper_notifications_dropped_total", ""); n != 1 {
 			t.Errorf("%v counted as dropped, want 1", n)
 		}
-		r.answer = ok
+		r.turn(ok)
 		c.offer(anAlert(taskBlocked))
 		time.Sleep(maxBackoff + time.Second)
 		if names := r.names(); names[len(names)-1] != taskBlocked+" firing" || c.length() != 0 {
@@ -176,7 +184,7 @@ func TestChannelOutlivesAnHourOfFailures(t *testing.T) {
 		c.offer(anAlert(stalled))
 		time.Sleep(50 * time.Minute)
 		failed := len(r.names())
-		r.answer = ok
+		r.turn(ok)
 		time.Sleep(maxBackoff)
 		got := r.names()[failed:]
 		slices.Sort(got)
