@@ -17,8 +17,8 @@ const (
 	// attemptTimeout bounds one attempt to deliver.
 	attemptTimeout = 10 * time.Second
 	// A failed attempt is repeated after minBackoff, doubling to maxBackoff, until
-	// the alert has waited for giveUpAfter. One that still fires goes to the queue's
-	// end then: when the receiver is back it has to hear of it.
+	// the alert has waited for giveUpAfter. If it is still the last word on what it
+	// is about, it goes to the queue's end then, for when the receiver is back.
 	minBackoff  = time.Second
 	maxBackoff  = time.Minute
 	giveUpAfter = 15 * time.Minute
@@ -37,7 +37,7 @@ func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
 // A channel is a queue of alerts, and the goroutine, of whoever calls run, that
-// delivers them in order. Nobody ever waits for it.
+// delivers them, those of one alert in order. Nobody ever waits for it.
 type channel struct {
 	name   string // of metrics and logs: no secret
 	sender sender
@@ -176,7 +176,7 @@ func (c *channel) putOff(w waiting, err error) {
 	}
 	c.queue = c.queue[1:]
 	superseded := slices.ContainsFunc(c.queue, func(later waiting) bool { return later.alert.Fingerprint == w.alert.Fingerprint })
-	if superseded || w.alert.once() || w.alert.Status == statusResolved {
+	if superseded || w.alert.once() {
 		c.giveUp(w.alert, err)
 		return
 	}

@@ -98,6 +98,16 @@ var localEnd = regexp.MustCompile(`\S+->`)
 // withoutLocalEnds is what an error says that it says at each try.
 func withoutLocalEnds(detail string) string { return localEnd.ReplaceAllString(detail, "") }
 
+// judgeEnd says what the error that the dump ended with means.
+func (d *dump) judgeEnd(err error) ending {
+	e := judgeEnd(err)
+	if e.kind == endedTorn && d.torn && !d.progress.isOpen() {
+		// The file that was to prove itself by its head is torn there, too.
+		e.kind, e.reason = endedBlocked, zkpaths.BlockedTorn
+	}
+	return e
+}
+
 // judgeEnd says what the error that a dump ended with means.
 func judgeEnd(err error) ending {
 	block := (*blockedError)(nil)

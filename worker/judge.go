@@ -42,7 +42,7 @@ type scene struct {
 type course struct {
 	Start source.Start
 	// MatchPrevious asks that the file's previous GTIDs equal what is archived:
-	// the file before it, which would prove it, is purged.
+	// the file before it, which would prove it, is purged or torn.
 	MatchPrevious bool
 	// EndsTorn says that the archive ends in the file before, of which the source can
 	// send no more: it is to be ended there once Start.File is proven.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"binkeeper/archive"
@@ -249,6 +250,24 @@ func TestBehind(t *testing.T) {
 	for _, tt := range tests {
 		if got := behind(list, tt.file, tt.offset); got != tt.want {
 			t.Errorf("behind(%s, %d) = %d, want %d", tt.file, tt.offset, got, tt.want)
+		}
+	}
+}
+
+// A torn file is gone on from, and a file that is to prove that by its head, and is torn
+// in it, blocks the task.
+func TestTornHead(t *testing.T) {
+	err := fmt.Errorf("read mysql-bin.000002 after offset 0: %w", source.ErrTorn)
+	for _, test := range []struct {
+		name string
+		dump *dump
+		want ending
+	}{
+		{"the file in which the archive ends", &dump{}, ending{endedTorn, reasonSource, err.Error(), hintTorn}},
+		{"the one behind it", &dump{torn: true}, ending{endedBlocked, zkpaths.BlockedTorn, err.Error(), hintTorn}},
+	} {
+		if got := test.dump.judgeEnd(err); got != test.want {
+			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
 		}
 	}
 }

@@ -156,7 +156,7 @@ func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
 	if !t.endDump(ctx) {
 		return nil, true, t.resign(ctx)
 	}
-	last := t.say(zkpaths.StateStopped, t.status.Reason, t.status.Detail, "")
+	last := t.say(zkpaths.StateStopped, t.status.Reason, t.status.Detail, t.status.Hint)
 	var next *coord.Instance
 	err := t.bounded(ctx, func(ctx context.Context) (err error) {
 		next, err = t.t.Yield(ctx, last, t.m.w.instance())
@@ -289,7 +289,7 @@ func (t *term) opened(ctx context.Context) {
 // ended takes note of how the dump ended, and of when to try again.
 func (t *term) ended(err error) {
 	t.dump.progress.describe(&t.status)
-	trouble := judgeEnd(err)
+	trouble := t.dump.judgeEnd(err)
 	t.doubted = t.doubted || t.dump.disproved(trouble)
 	// The next attempt looks at the file behind; if this one did, it is to be waited with.
 	t.torn = trouble.kind == endedTorn && !t.dump.torn
@@ -330,7 +330,7 @@ func (t *term) ended(err error) {
 	t.failures++
 	delay := retryDelay(t.failures)
 	t.retryAt = time.Now().Add(delay)
-	if t.away.IsZero() {
+	if t.away.IsZero() && trouble.reason != reasonCoordination { // which no other worker would fare better with
 		t.away = time.Now()
 	}
 	t.trouble(zkpaths.StateStarting, trouble)
