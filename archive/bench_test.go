@@ -4,8 +4,6 @@ import (
 	"io"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
 	"binkeeper/archive"
 )
 
@@ -31,40 +29,6 @@ func BenchmarkEncode(b *testing.B) {
 		_ = archive.Hash(raw)
 	}
 	b.ReportMetric(float64(len(raw))/float64(len(dst)), "ratio")
-}
-
-// BenchmarkLevels is what the levels cost and save, and what the Compressor makes of
-// them, on bytes a third of which does not compress.
-func BenchmarkLevels(b *testing.B) {
-	raw := binlogLike(8 << 20)
-	level := func(options ...zstd.EOption) func(dst, raw []byte) []byte {
-		enc, err := zstd.NewWriter(nil, append(options, zstd.WithEncoderConcurrency(1))...)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return func(dst, raw []byte) []byte { return enc.EncodeAll(raw, dst) }
-	}
-	fastest := zstd.WithEncoderLevel(zstd.SpeedFastest)
-	levels := []struct {
-		name     string
-		compress func(dst, raw []byte) []byte
-	}{
-		{"compressor", compressor.Compress},
-		{"fastest", level(fastest)},
-		{"fastest, no entropy", level(fastest, zstd.WithNoEntropyCompression(true))},
-		{"default", level(zstd.WithEncoderLevel(zstd.SpeedDefault))},
-		{"better", level(zstd.WithEncoderLevel(zstd.SpeedBetterCompression))},
-	}
-	for _, l := range levels {
-		b.Run(l.name, func(b *testing.B) {
-			var dst []byte
-			b.SetBytes(int64(len(raw)))
-			for b.Loop() {
-				dst = l.compress(dst[:0], raw)
-			}
-			b.ReportMetric(float64(len(raw))/float64(len(dst)), "ratio")
-		})
-	}
 }
 
 // BenchmarkAppend publishes small segments durably.

@@ -175,6 +175,11 @@ func TestFaults(t *testing.T) {
 		{"sync of parent folder", injectSync, syscall.EIO, 1, false, "disk errors"},
 		{"sync of file", injectSync, syscall.EIO, 2, false, "disk errors"},
 		{"sync of folder", injectSync, syscall.EIO, 3, true, "disk errors"},
+		{"sync of parent folder full", injectSync, syscall.ENOSPC, 1, false, "free some space"},
+		{"sync of file full", injectSync, syscall.EDQUOT, 2, false, "free some space"}, // where space is found only then
+		{"sync of folder full", injectSync, syscall.ENOSPC, 3, true, "free some space"},
+		{"link full", injectLink, syscall.ENOSPC, 1, false, "free some space"},
+		{"link over quota", injectLink, syscall.EDQUOT, 1, false, "free some space"},
 		{"no hard links", injectLink, syscall.EPERM, 1, false, "hard links"},
 		{"read-only", injectLink, syscall.EROFS, 1, false, "for writing"},
 		{"stale", injectLink, syscall.ESTALE, 1, false, "mount it again"},
