@@ -20,7 +20,7 @@ func TestServerIDOfADeadOtherWhileTheEnsembleIsAway(t *testing.T) {
 	zooKeeper := servertest.StartZooKeeper(t, 1)
 	server := zooKeeper.Servers()[0]
 	p := faultstest.NewProxy(t, server.Addr(), faults.ZooKeeper)
-	dead, s := open(t, p.Addr()), open(t, server.Addr())
+	dead, s := open(t, p.Addr()), openWith(t, 3*timeout, server.Addr()) // which the server's start does not expire
 	if err := dead.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1"}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestServerIDOfADeadOtherWhileTheEnsembleIsAway(t *testing.T) {
 	select {
 	case err := <-registered:
 		t.Fatalf("registered, or given up, while the ensemble is away: %v", err)
-	case <-time.After(timeout + twoTicks + 500*time.Millisecond):
+	case <-time.After(s.Timeout() + twoTicks + 500*time.Millisecond):
 	}
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)

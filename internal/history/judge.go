@@ -15,6 +15,15 @@ type Verdict struct {
 	Commits  int      // by workers, the claims included
 	ByHand   int      // changes that no worker has made
 	Problems []string // what is not in order
+	// Reached is where the last commit of each timeline stands, by the timeline's number: what the archive holds at least.
+	// A timeline without a committed byte is not in it.
+	Reached map[int64]Place
+}
+
+// A Place is in a source's binlog, as a checkpoint names it.
+type Place struct {
+	File     string
+	Position int64 // the offset in File of the first byte behind it; never 0
 }
 
 // Judge wants every change that a worker has made of a task's lastCommit to be in order: terms only grow, each is of
@@ -24,7 +33,7 @@ type Verdict struct {
 // What was written by hand is skipped: whatever it was, what a worker writes next goes on from what the last one wrote.
 // A session that has made no ephemeral node of a worker is a hand.
 func Judge(changes []Change, root, task string) Verdict {
-	j := judge{root: root, task: task, owners: map[string]int64{}, sessions: map[int64]int64{}}
+	j := judge{Verdict: Verdict{Reached: map[int64]Place{}}, root: root, task: task, owners: map[string]int64{}, sessions: map[int64]int64{}}
 	workers := workerSessions(changes, root)
 	for _, c := range changes {
 		if !c.Deleted {
@@ -80,6 +89,9 @@ func (j *judge) commit(c Change) {
 		j.problem(c, "it is of session %#x, in a term of session %#x", c.Session, of)
 	}
 	j.sessions[now.Term], j.before = c.Session, now
+	if now.Position > 0 { // of a file that is only about to begin, nothing need be archived
+		j.Reached[now.Timeline] = Place{now.File, now.Position}
+	}
 }
 
 func (j *judge) problem(c Change, format string, args ...any) {

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -92,6 +93,23 @@ func TestJudge(t *testing.T) {
 				t.Errorf("problems %q, want %q", got.Problems, test.want)
 			}
 		})
+	}
+}
+
+func TestJudgeReached(t *testing.T) {
+	in := func(timeline int64, c Change) Change {
+		c.Data = []byte(strings.Replace(string(c.Data), `"timeline":1`, fmt.Sprintf(`"timeline":%d`, timeline), 1))
+		return c
+	}
+	changes := append(story(), // which ends in the second term, at mysql-bin.000010:50
+		commit(second, 2, 2, "mysql-bin.000010", 70), commit(second, 2, 3, "mysql-bin.000011", 0),
+		in(2, commit(second, 2, 4, "mysql-bin.000001", 0)), in(2, commit(second, 2, 5, "mysql-bin.000001", 30)),
+		in(3, commit(second, 2, 6, "mysql-bin.000001", 0)),
+		in(3, commit(hand, 2, 7, "mysql-bin.000009", 900)))
+	got := Judge(changes, root, task)
+	want := map[int64]Place{1: {"mysql-bin.000010", 70}, 2: {"mysql-bin.000001", 30}}
+	if !maps.Equal(got.Reached, want) || len(got.Problems) > 0 {
+		t.Errorf("reached %v, problems %q, want %v and none", got.Reached, got.Problems, want)
 	}
 }
 

@@ -3,10 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"binkeeper/internal/history"
 )
 
 // A comparison is what was found of one archive, exported with all its timelines, beside its source.
@@ -22,9 +28,10 @@ func (c *comparison) differ(format string, args ...any) {
 
 // compare compares every exported file with the source's own, byte for byte. exported has a folder for each timeline.
 // histories are the binlog files of each history of the source, which has kept them all, in order; the last one is that
-// which it has now. A timeline holds one history, or the beginning of it, and the next one a later history; the last
-// timeline holds all of the last history.
-func compare(exported string, histories [][]string) (comparison, error) {
+// which it has now. A timeline holds one history, or the beginning of it, and the next one a later history: here nothing
+// but a reset begins a timeline. The last timeline holds all of the last history, and each one all that was committed of
+// it: reached says up to where, by the timeline's number.
+func compare(exported string, histories [][]string, reached map[int64]history.Place) (comparison, error) {
 	var all comparison
 	timelines, err := os.ReadDir(exported)
 	if err != nil {
@@ -38,7 +45,7 @@ func compare(exported string, histories [][]string) (comparison, error) {
 		var best comparison
 		at, last := first, n == len(timelines)-1
 		if last {
-			first = len(histories) - 1
+			first = max(first, len(histories)-1)
 		}
 		for h := first; h < len(histories); h++ {
 			c, err := compareTimeline(filepath.Join(exported, timeline.Name()), histories[h], last)
@@ -50,13 +57,31 @@ func compare(exported string, histories [][]string) (comparison, error) {
 			}
 		}
 		if first >= len(histories) {
-			best.differ("timeline %s holds no history of the source, which has had %d", timeline.Name(), len(histories))
+			best.differ("timeline %s holds no history of the source of its own: it has had %d, and the timeline before holds the last one", timeline.Name(), len(histories))
 		}
 		all.files, all.bytes = all.files+best.files, all.bytes+best.bytes
 		all.differences = append(all.differences, best.differences...)
 		first = at + 1
 	}
-	return all, nil
+	return all, all.compareReach(exported, reached)
+}
+
+// compareReach wants each exported timeline to reach what was committed of it.
+func (c *comparison) compareReach(exported string, reached map[int64]history.Place) error {
+	for _, timeline := range slices.Sorted(maps.Keys(reached)) {
+		place := reached[timeline]
+		path := filepath.Join(exported, fmt.Sprintf("%08d", timeline), place.File)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			c.differ("%s is not there, and was committed up to %d", path, place.Position)
+		case err != nil:
+			return err
+		case info.Size() < place.Position:
+			c.differ("%s ends at %d, and was committed up to %d", path, info.Size(), place.Position)
+		}
+	}
+	return nil
 }
 
 // better reports whether c is more likely than other to be of the history that was archived.
@@ -73,6 +98,9 @@ func compareTimeline(dir string, history []string, whole bool) (comparison, erro
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return c, err
+	}
+	if len(files) == 0 {
+		c.differ("%s holds no file", dir)
 	}
 	for n, file := range files {
 		exported := filepath.Join(dir, file.Name())

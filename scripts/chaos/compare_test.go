@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"binkeeper/archive"
+	"binkeeper/internal/history"
 )
 
 // content is a file's bytes, different for each name: the magic, and some events.
@@ -92,7 +93,7 @@ func TestCompare(t *testing.T) {
 		{"the first file is missing", "00000002/" + one, nil, "not the source's file number 1"},
 		{"the first file of an earlier timeline is missing", "00000001/" + one, nil, "not the source's file number 1"},
 		{"a file too many", "00000002/mysql-bin.000003", func([]byte) []byte { return []byte("x") }, "not the source's file number 3"},
-		{"a timeline too many", "00000003/" + one, func([]byte) []byte { return content("third" + one) }, "not in"},
+		{"a timeline too many", "00000003/" + one, func([]byte) []byte { return content("third" + one) }, "holds no history of the source of its own"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -107,7 +108,7 @@ func TestCompare(t *testing.T) {
 			} else if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
-			got, err := compare(exported, histories)
+			got, err := compare(exported, histories, nil)
 			if err != nil || len(got.differences) == 0 || !strings.Contains(got.differences[0], test.want) {
 				t.Errorf("differences %q, %v, want one with %q", got.differences, err, test.want)
 			}
@@ -115,17 +116,86 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Each timeline is a history of its own, and none is empty.
+func TestCompareTimelines(t *testing.T) {
+	last := func(t *testing.T, exported, timeline string, files ...string) {
+		for _, name := range files {
+			data := content("third" + name)
+			data[flagsAt] &^= inUse
+			write(t, filepath.Join(exported, timeline, name), data)
+		}
+	}
+	remove := func(t *testing.T, exported string, names ...string) {
+		for _, name := range names {
+			if err := os.Remove(filepath.Join(exported, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const own = "holds no history of the source of its own"
+	tests := []struct {
+		name   string
+		damage func(t *testing.T, exported string)
+		want   string
+	}{
+		{"the last history twice", func(t *testing.T, exported string) { last(t, exported, "00000003", one, two) }, "timeline 00000003 " + own},
+		{"the beginning of the last history, and all of it", func(t *testing.T, exported string) {
+			last(t, exported, "00000003", one, two)
+			remove(t, exported, "00000002/"+two)
+		}, "timeline 00000003 " + own},
+		{"no file of the first timeline", func(t *testing.T, exported string) {
+			remove(t, exported, "00000001/"+one, "00000001/"+two)
+		}, "00000001 holds no file"},
+		{"no file of the last timeline", func(t *testing.T, exported string) {
+			remove(t, exported, "00000002/"+one, "00000002/"+two)
+		}, "00000002 holds no file"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			exported, histories := layOut(t)
+			test.damage(t, exported)
+			got, err := compare(exported, histories, nil)
+			if err != nil || len(got.differences) == 0 || !strings.Contains(got.differences[0], test.want) {
+				t.Errorf("differences %q, %v, want one with %q", got.differences, err, test.want)
+			}
+		})
+	}
+}
+
+func TestCompareReach(t *testing.T) {
+	whole := int64(len(content("third" + two)))
+	tests := []struct {
+		name    string
+		reached map[int64]history.Place
+		want    string // in the only difference; empty means none
+	}{
+		{"all that was committed", map[int64]history.Place{1: {File: two, Position: 300}, 2: {File: two, Position: whole}}, ""},
+		{"less was committed", map[int64]history.Place{1: {File: one, Position: 4}}, ""},
+		{"an earlier timeline lacks a byte", map[int64]history.Place{1: {File: two, Position: 301}, 2: {File: two, Position: whole}}, "ends at 300, and was committed up to 301"},
+		{"an earlier timeline lacks a file", map[int64]history.Place{1: {File: "mysql-bin.000003", Position: 4}}, "is not there, and was committed up to 4"},
+		{"a timeline is missing", map[int64]history.Place{3: {File: one, Position: 4}}, "is not there, and was committed up to 4"},
+	}
+	for _, test := range tests {
+		exported, histories := layOut(t)
+		got, err := compare(exported, histories, test.reached)
+		want := min(len(test.want), 1)
+		if err != nil || len(got.differences) != want || want == 1 && !strings.Contains(got.differences[0], test.want) {
+			t.Errorf("%s: differences %q, %v, want %q", test.name, got.differences, err, test.want)
+		}
+	}
+}
+
 func TestCompareEqual(t *testing.T) {
 	exported, histories := layOut(t)
 	last := int64(len(content("third"+one)) + len(content("third"+two)))
 	want := last + int64(len(content("first"+one))) + 300
-	if got, err := compare(exported, histories); err != nil || len(got.differences) > 0 || got.files != 4 || got.bytes != want {
+	if got, err := compare(exported, histories, nil); err != nil || len(got.differences) > 0 || got.files != 4 || got.bytes != want {
 		t.Errorf("comparison %+v, %v, want 4 files, %d bytes and no difference", got, err, want)
 	}
-	if got, err := compare(exported, histories[:2]); err != nil || len(got.differences) == 0 {
+	if got, err := compare(exported, histories[:2], nil); err != nil || len(got.differences) == 0 {
 		t.Errorf("comparison %+v, %v, with another last history, want a difference", got, err)
 	}
-	if got, err := compare(t.TempDir(), histories); err != nil || len(got.differences) == 0 {
+	if got, err := compare(t.TempDir(), histories, nil); err != nil || len(got.differences) == 0 {
 		t.Errorf("comparison %+v, %v, of nothing, want a difference", got, err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,14 +10,39 @@ import (
 	"binkeeper/zkpaths"
 )
 
-// pauseTask is task pause, and task resume later.
+// pauseTask is task pause, and task resume later. It has met something once a worker says that the task is paused.
 func (r *rig) pauseTask(_ context.Context, s strike) (fault, error) {
+	var began time.Time
 	return fault{
-		whom:   s.target,
-		holds:  []string{s.target + "'s spec"},
-		strike: func(ctx context.Context) error { _, err := r.binkeeper(ctx, "task", "pause", s.target); return err },
-		heal:   func(ctx context.Context) error { return r.resume(ctx, s.target) },
+		whom:  s.target,
+		holds: []string{s.target + "'s spec"},
+		strike: func(ctx context.Context) error {
+			began = time.Now()
+			_, err := r.binkeeper(ctx, "task", "pause", s.target)
+			return err
+		},
+		heal: func(ctx context.Context) error {
+			if err := r.resume(ctx, s.target); err != nil {
+				return err
+			}
+			view, err := r.view.look(ctx, s.target)
+			switch {
+			case err != nil:
+				return missed("nobody knows whether the task was paused: %v", err)
+			case !pausedSince(view.Status, began):
+				return missed("no worker has paused the task")
+			}
+			return nil
+		},
 	}, nil
+}
+
+// pausedSince reports whether the task has become paused since then, however briefly.
+func pausedSince(status zkpaths.Status, then time.Time) bool {
+	then = then.Truncate(time.Millisecond) // as a status has its times
+	return slices.ContainsFunc(status.Transitions, func(t zkpaths.Transition) bool {
+		return t.To == zkpaths.StatePaused && !t.At.Before(then)
+	})
 }
 
 // resume is task resume, as often as it takes to reach ZooKeeper.

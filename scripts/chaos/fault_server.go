@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,47 +34,94 @@ func (r *rig) killZooKeeper(struck []*servers.ZooKeeperServer) fault {
 		strike: func(context.Context) error {
 			for _, server := range struck {
 				if !server.Running() {
-					return fmt.Errorf("%s has ended by itself", server.Addr())
+					return &endedError{server.Addr()}
 				}
 				server.Kill()
 			}
 			return nil
 		},
-		heal: func(ctx context.Context) error {
-			starts, ctx := errgroup.WithContext(ctx)
-			for _, server := range struck {
-				starts.Go(func() error { return server.Start(ctx) })
-			}
-			return starts.Wait()
-		},
+		heal: restored(struck),
 	}
 }
 
 // stopZooKeeper is SIGSTOP, and SIGCONT later.
 func (r *rig) stopZooKeeper(struck []*servers.ZooKeeperServer) fault {
-	each := func(do func(*servers.ZooKeeperServer) error) func(context.Context) error {
-		return func(context.Context) error {
-			var errs []error
+	return fault{
+		strike: func(context.Context) error {
 			for _, server := range struck {
-				errs = append(errs, do(server))
+				if !server.Running() {
+					return &endedError{server.Addr()}
+				}
+				if err := server.Pause(); err != nil {
+					return err
+				}
 			}
-			return errors.Join(errs...)
-		}
+			return nil
+		},
+		heal: restored(struck),
 	}
-	return fault{strike: each((*servers.ZooKeeperServer).Pause), heal: each((*servers.ZooKeeperServer).Continue)}
 }
 
-// ofDisk plans a fault of the disk that one archive has of its own.
-func ofDisk(do, undo func(*faults.FullDisk) error) func(*rig, context.Context, strike) (fault, error) {
+// restored lets the servers go on that are stopped, and starts those that have ended: a strike may have struck some only.
+func restored(struck []*servers.ZooKeeperServer) func(context.Context) error {
+	return func(ctx context.Context) error {
+		starts, ctx := errgroup.WithContext(ctx)
+		for _, server := range struck {
+			if server.Running() {
+				starts.Go(server.Continue)
+			} else {
+				starts.Go(func() error { return server.Start(ctx) })
+			}
+		}
+		return starts.Wait()
+	}
+}
+
+// ofDisk plans a fault of the disk that one archive has of its own. It has met something once a worker's log says of the
+// store that there was its cause.
+func ofDisk(do, undo func(context.Context, *rig) error, cause syscall.Errno) func(*rig, context.Context, strike) (fault, error) {
 	return func(r *rig, _ context.Context, _ strike) (fault, error) {
 		if r.disk == nil {
 			return fault{}, missed("there is no disk of its own: it needs root")
 		}
+		var from witness
 		return fault{
-			whom:   "the disk",
-			holds:  []string{"the disk"},
-			strike: func(context.Context) error { return do(r.disk) },
-			heal:   func(context.Context) error { return undo(r.disk) },
+			whom:  "the disk",
+			holds: []string{"the disk"},
+			strike: func(ctx context.Context) (err error) {
+				if from, err = r.witness(); err != nil {
+					return err
+				}
+				return do(ctx, r)
+			},
+			heal: func(ctx context.Context) error {
+				met, err := from.saw("store file://"+r.diskArchive(), cause.Error())
+				if err := errors.Join(undo(ctx, r), err); err != nil {
+					return err
+				}
+				if !met {
+					return missed("no worker has met it")
+				}
+				return nil
+			},
 		}, nil
 	}
+}
+
+// onDisk is what a disk can do by itself.
+func onDisk(do func(*faults.FullDisk) error) func(context.Context, *rig) error {
+	return func(_ context.Context, r *rig) error { return do(r.disk) }
+}
+
+// unplugDisk takes the disk away. A store that is open goes on with it, unseen, so the source's dumps are ended: the next
+// one opens the store.
+func unplugDisk(ctx context.Context, r *rig) error {
+	if err := r.disk.Unplug(); err != nil {
+		return err
+	}
+	source := r.task(diskTask).source
+	if err := source.endDumps(ctx); err != nil {
+		r.log.tell("the disk is away, and the dumps of %s are not ended: %v", source.name, err)
+	}
+	return nil
 }

@@ -42,7 +42,10 @@ func terminated(r *rig, w *worker) fault {
 			if !w.Running() {
 				return missed("it is not running")
 			}
-			return syscall.Kill(w.Pid(), syscall.SIGTERM)
+			if err := syscall.Kill(w.Pid(), syscall.SIGTERM); err != nil {
+				return missed("it has just ended: %v", err)
+			}
+			return nil
 		},
 		heal: func(ctx context.Context) error {
 			if err := r.awaitEnd(ctx, w); err != nil {
@@ -56,8 +59,13 @@ func terminated(r *rig, w *worker) fault {
 // stopped is SIGSTOP, and SIGCONT later.
 func stopped(_ *rig, w *worker) fault {
 	return fault{
-		strike: func(context.Context) error { return w.Pause() },
-		heal:   func(context.Context) error { return w.Continue() },
+		strike: func(context.Context) error {
+			if !w.Running() {
+				return missed("it is not running")
+			}
+			return w.Pause()
+		},
+		heal: func(context.Context) error { return w.Continue() },
 	}
 }
 
@@ -128,7 +136,7 @@ func (r *rig) killMonitor(context.Context, strike) (fault, error) {
 		strike: func(context.Context) error {
 			r.monitor.Kill()
 			if code := r.monitor.ExitCode(); code != -1 {
-				return fmt.Errorf("it had ended by itself, with exit code %d", code)
+				return fmt.Errorf("%w, with exit code %d", &endedError{"the monitor"}, code)
 			}
 			return nil
 		},

@@ -60,7 +60,8 @@ func (r *rig) finish(ctx context.Context) ([]result, error) {
 	return results, r.judgeHistory(results)
 }
 
-// heal ends what a strike that could not be healed has left, and what an unknown outcome may have.
+// heal ends what a strike that could not be healed has left, and what an unknown outcome may have. Every server that is
+// not running by now has ended by itself.
 func (r *rig) heal(ctx context.Context) error {
 	for _, t := range r.tasks {
 		t.gate.Heal()
@@ -76,11 +77,17 @@ func (r *rig) heal(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, server := range r.zookeeper.Servers() {
+		if !server.Running() {
+			r.log.problem("%v", &endedError{server.Addr()})
+		}
+	}
 	if err := r.zookeeper.Start(ctx); err != nil {
 		return err
 	}
 	for _, s := range r.sources {
 		if !s.Running() {
+			r.log.problem("%v", &endedError{s.name})
 			if err := s.Start(ctx); err != nil {
 				return err
 			}
@@ -128,21 +135,25 @@ func (s *source) end() (file string, size int64, err error) {
 	return newest.Name(), newest.Size(), nil
 }
 
-// judgeArchives verifies and exports every archive, and compares it with its source.
+// judgeArchives verifies and exports every archive, and compares it with its source and with what was committed.
 func (r *rig) judgeArchives(ctx context.Context) ([]result, error) {
+	changes, err := r.changes()
+	if err != nil {
+		return nil, err
+	}
 	results := make([]result, len(r.tasks))
 	judges, ctx := errgroup.WithContext(ctx)
 	judges.SetLimit(2)
 	for n, t := range r.tasks {
 		judges.Go(func() (err error) {
-			results[n], err = r.judgeArchive(ctx, t)
+			results[n], err = r.judgeArchive(ctx, t, history.Judge(changes, "", t.id).Reached)
 			return err
 		})
 	}
 	return results, judges.Wait()
 }
 
-func (r *rig) judgeArchive(ctx context.Context, t *task) (result, error) {
+func (r *rig) judgeArchive(ctx context.Context, t *task, reached map[int64]history.Place) (result, error) {
 	res := result{task: t.id}
 	export := filepath.Join(r.dir, "export", t.id)
 	if err := os.MkdirAll(export, 0o755); err != nil {
@@ -157,7 +168,7 @@ func (r *rig) judgeArchive(ctx context.Context, t *task) (result, error) {
 	if err != nil {
 		return res, err
 	}
-	if res.comparison, err = compare(export, append(t.source.ended(), live)); err != nil {
+	if res.comparison, err = compare(export, append(t.source.ended(), live), reached); err != nil {
 		return res, err
 	}
 	for _, difference := range res.differences {
@@ -200,13 +211,18 @@ func (r *rig) endPrograms(ctx context.Context) {
 	r.checkLog("the monitor", r.monitor.Log())
 }
 
-// judgeHistory judges what has stood in ZooKeeper.
-func (r *rig) judgeHistory(results []result) error {
+// changes are all that ZooKeeper has made so far.
+func (r *rig) changes() ([]history.Change, error) {
 	var dirs []string
 	for _, server := range r.zookeeper.Servers() {
 		dirs = append(dirs, server.DataDir())
 	}
-	changes, err := history.Read(dirs...)
+	return history.Read(dirs...)
+}
+
+// judgeHistory judges what has stood in ZooKeeper.
+func (r *rig) judgeHistory(results []result) error {
+	changes, err := r.changes()
 	if err != nil {
 		return err
 	}

@@ -129,6 +129,9 @@ func play(ctx context.Context, r *rig, o options) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	for _, kind := range neverStruck(strikes, tally, r.disk != nil) {
+		r.log.problem("%s has never struck, and was to so often: the run shows nothing of it", kind)
+	}
 	results, err := r.finish(ctx)
 	report(os.Stdout, o, tally, results, r) // as far as it came
 	if err != nil {

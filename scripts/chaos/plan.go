@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"binkeeper/internal/faults"
 	"binkeeper/internal/servers"
@@ -44,9 +45,9 @@ var planners = map[string]func(*rig, context.Context, strike) (fault, error){
 	"checkpoint-garbage": ofNode(zkpaths.Checkpoint, "set", "garbage{"),
 	"status-delete":      ofNode(zkpaths.State, "delete"),
 
-	"disk-full":      ofDisk(func(d *faults.FullDisk) error { _, err := d.Fill(); return err }, (*faults.FullDisk).Free),
-	"disk-read-only": ofDisk((*faults.FullDisk).ReadOnly, (*faults.FullDisk).Writable),
-	"disk-away":      ofDisk((*faults.FullDisk).Unplug, (*faults.FullDisk).Plug),
+	"disk-full":      ofDisk(onDisk(func(d *faults.FullDisk) error { _, err := d.Fill(); return err }), onDisk((*faults.FullDisk).Free), syscall.ENOSPC),
+	"disk-read-only": ofDisk(onDisk((*faults.FullDisk).ReadOnly), onDisk((*faults.FullDisk).Writable), syscall.EROFS),
+	"disk-away":      ofDisk(unplugDisk, onDisk((*faults.FullDisk).Plug), syscall.ENOENT),
 
 	"monitor-kill": (*rig).killMonitor,
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,7 +14,7 @@ import (
 type fault struct {
 	whom   string
 	holds  []string                    // what no other strike may touch meanwhile
-	strike func(context.Context) error // an error says that it has missed
+	strike func(context.Context) error // an error says that it has missed: a missedError wholly, any other perhaps not
 	heal   func(context.Context) error // nil for none; a missedError says that it has met nothing, any other is a problem
 }
 
@@ -22,6 +24,11 @@ type missedError struct{ why string }
 func (e *missedError) Error() string { return e.why }
 
 func missed(format string, args ...any) error { return &missedError{fmt.Sprintf(format, args...)} }
+
+// An endedError says that a server did not run that nothing had struck, which is a problem.
+type endedError struct{ server string }
+
+func (e *endedError) Error() string { return e.server + " has ended by itself" }
 
 // A tally counts the strikes of each kind.
 type tally struct {
@@ -37,6 +44,24 @@ func (t *tally) count(kind string, err error) {
 	} else {
 		t.missed[kind]++
 	}
+}
+
+// needDisk are the kinds that miss without a disk of its own.
+var needDisk = []string{"disk-full", "disk-read-only", "disk-away"}
+
+// often is how many strikes of a kind cannot all miss by chance.
+const often = 4
+
+// neverStruck are the kinds that were scheduled often and have never struck, but for those of a disk that is not there.
+func neverStruck(strikes []strike, t *tally, disk bool) []string {
+	scheduled := map[string]int{}
+	for _, s := range strikes {
+		scheduled[s.kind]++
+	}
+	maps.DeleteFunc(scheduled, func(kind string, n int) bool {
+		return n < often || t.struck[kind] > 0 || !disk && slices.Contains(needDisk, kind)
+	})
+	return slices.Sorted(maps.Keys(scheduled))
 }
 
 // strikeAll is the loop: it lets each strike happen when its time has come, and returns when all are healed and the
@@ -71,7 +96,7 @@ func (r *rig) perform(ctx context.Context, s strike) error {
 	}
 	defer r.release(f.holds)
 	if err := f.strike(ctx); err != nil {
-		r.log.tell("%s [%s]: MISSED: %v", s, f.whom, err)
+		r.failed(ctx, s, f, err)
 		return err
 	}
 	r.log.tell("%s [%s]: struck", s, f.whom)
@@ -91,6 +116,23 @@ func (r *rig) perform(ctx context.Context, s strike) error {
 		r.log.tell("#%-3d %s [%s]: healed", s.number, s.kind, f.whom)
 	}
 	return nil
+}
+
+// failed tells of a strike that has failed with err, and heals at once what it may have struck before.
+func (r *rig) failed(ctx context.Context, s strike, f fault, err error) {
+	var none *missedError
+	var ended *endedError
+	if errors.As(err, &ended) {
+		r.log.problem("%s [%s]: MISSED: %v", s, f.whom, err)
+	} else {
+		r.log.tell("%s [%s]: MISSED: %v", s, f.whom, err)
+	}
+	if f.heal == nil || errors.As(err, &none) {
+		return
+	}
+	if err := f.heal(context.WithoutCancel(ctx)); err != nil && !errors.As(err, &none) {
+		r.log.problem("#%-3d %s [%s] cannot be healed: %v", s.number, s.kind, f.whom, err)
+	}
 }
 
 // hold reserves all of names for a strike, or none.

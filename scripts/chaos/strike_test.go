@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,6 +33,7 @@ func TestStrikesAreCounted(t *testing.T) {
 		{"for a while", fault{strike: nothing, heal: nothing}, 1, 0, 0, "healed"},
 		{"nobody there", fault{strike: func(context.Context) error { return errors.New("it is dead") }, heal: nothing}, 0, 1, 0, "MISSED: it is dead"},
 		{"nothing met", fault{strike: nothing, heal: func(context.Context) error { return missed("nothing passed") }}, 0, 1, 0, "MISSED after all: nothing passed"},
+		{"ended by itself", fault{strike: func(context.Context) error { return &endedError{"zookeeper 1"} }, heal: nothing}, 0, 1, 1, "PROBLEM: #1   at   1.00s  rotate              mysql, until 2.00s []: MISSED: zookeeper 1 has ended by itself"},
 		{"not healed", fault{strike: nothing, heal: func(context.Context) error { return errors.New("it does not start") }}, 1, 0, 1, "PROBLEM"},
 	}
 	for _, test := range tests {
@@ -47,6 +49,54 @@ func TestStrikesAreCounted(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A strike that has failed half-way is healed, and one that has missed is not.
+func TestFailedStrikesAreHealed(t *testing.T) {
+	tests := []struct {
+		name        string
+		failed      error
+		healing     error
+		want, wrong int // heals, problems
+	}{
+		{"half-way", errors.New("the reply is lost"), nil, 1, 0},
+		{"half-way, and has met nothing", errors.New("the reply is lost"), missed("nobody there"), 1, 0},
+		{"half-way, and cannot be healed", errors.New("the reply is lost"), errors.New("it does not start"), 1, 1},
+		{"missed", missed("it is not running"), errors.New("it is running"), 0, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			healed := 0
+			r, told := aRig(t, fault{
+				strike: func(context.Context) error { return test.failed },
+				heal:   func(context.Context) error { healed++; return test.healing },
+			})
+			err := r.perform(t.Context(), strike{number: 1, kind: "rotate", target: "mysql"})
+			if err != test.failed || healed != test.want || r.log.problems() != test.wrong {
+				t.Errorf("perform = %v, healed %d times, %d problems, want %v, %d, %d; log %q", err, healed, r.log.problems(), test.failed, test.want, test.wrong, told)
+			}
+		})
+	}
+}
+
+func TestNeverStruck(t *testing.T) {
+	var strikes []strike
+	for kind, n := range map[string]int{"pause": 4, "rotate": 4, "reset": 3, "disk-away": 4} {
+		for range n {
+			strikes = append(strikes, strike{kind: kind})
+		}
+	}
+	count := &tally{struck: map[string]int{"rotate": 1}, missed: map[string]int{"rotate": 3, "pause": 4, "reset": 3, "disk-away": 4}}
+	for disk, want := range map[bool][]string{true: {"disk-away", "pause"}, false: {"pause"}} {
+		if got := neverStruck(strikes, count, disk); !slices.Equal(got, want) {
+			t.Errorf("with a disk %t: never struck %q, want %q", disk, got, want)
+		}
+	}
+	for _, kind := range needDisk {
+		if planners[kind] == nil {
+			t.Errorf("%s needs a disk, and is no kind", kind)
+		}
 	}
 }
 
