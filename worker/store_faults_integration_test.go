@@ -112,15 +112,22 @@ func testBadStores(t *testing.T, away time.Duration) {
 	}
 }
 
-// A store whose every call hangs, and then goes through after all, as a hard mount of a server that was away.
+// A store whose every call hangs, and then goes through after all, as a hard mount of a server that was away: who is
+// primary gives the term up, and so does the one after.
 func TestStoreHangs(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, servers.MySQL)
 	f.createTask("orders")
-	bad := f.startOnBadStore(hurry)
+	bad := f.startOnBadStore(hurry) // whose watchdog waits for two seconds
 	stop := f.startLoad()
+	before := f.await("orders", "an archive", 20*time.Second, func(v coord.TaskView) bool { return v.LastCommit.Position > 0 })
 	bad.Hang()
-	<-time.After(8 * time.Second) // the watchdog's bound is two
+	f.await("orders", "a primary after two that gave up", time.Minute, func(v coord.TaskView) bool {
+		return v.LastCommit.Term >= before.LastCommit.Term+2
+	})
+	if n := f.journal.count("no byte moves"); n < 2 {
+		t.Errorf("the watchdog has given %d terms up, want two at least", n)
+	}
 	bad.Heal()
 	f.await("orders", "archiving after the store hung", time.Minute, running)
 	stop()

@@ -303,8 +303,7 @@ func (t *term) ended(err error) {
 		t.replaced = true
 		return
 	case endedByConflict:
-		// Another writer was here. The barrier of the next attempt tells whether
-		// this is still the primary's term.
+		// The barrier of the next attempt tells whether this is still the primary's term.
 		t.log.Warn().Err(err).Msg("another writer has appended, or a hand has changed the archive; walking to the chain's end again")
 		t.retryAt = time.Now()
 		if t.conflicts++; t.conflicts > 1 {
@@ -330,7 +329,9 @@ func (t *term) ended(err error) {
 	t.failures++
 	delay := retryDelay(t.failures)
 	t.retryAt = time.Now().Add(delay)
-	if t.away.IsZero() && trouble.reason != reasonCoordination { // which no other worker would fare better with
+	if trouble.reason == reasonCoordination {
+		t.away = time.Time{} // no other worker would fare better
+	} else if t.away.IsZero() {
 		t.away = time.Now()
 	}
 	t.trouble(zkpaths.StateStarting, trouble)

@@ -4,5 +4,9 @@ package main
 
 import "time"
 
-// quorumLoss is how long the ensemble is without a quorum.
-const quorumLoss = 5 * time.Minute
+const (
+	// quorumLoss is how long the ensemble is without a quorum.
+	quorumLoss = 5 * time.Minute
+	// forbidden is how long a primary may not commit; one without its source or store yields after 30 s.
+	forbidden = 35 * time.Second
+)

@@ -69,21 +69,24 @@ func (n *nameServer) serve(conn net.PacketConn) {
 	}
 }
 
-// The whole ensemble comes back under other addresses, of which only its name tells: the session goes on.
+// All three servers of an ensemble come back under other addresses, of which only their name tells: the session goes on.
 func TestEnsembleMoves(t *testing.T) {
 	checkLeaks(t)
-	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
+	options := servers.ZooKeeperOptions{Dir: t.TempDir(), Servers: 3, TickTime: tick, Host: "127.0.0.2"}
+	for range options.Servers {
+		port, err := servers.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.Ports = append(options.Ports, port)
 	}
-	options := servers.ZooKeeperOptions{Dir: t.TempDir(), TickTime: tick, Host: "127.0.0.2", Ports: []int{port}}
 	ensemble, err := servers.StartZooKeeper(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(ensemble.Close)
 	names := startNames(t, options.Host)
-	s := openWith(t, 20*time.Second, strings.Replace(ensemble.Addr(), options.Host, "zookeeper.example.", 1))
+	s := openWith(t, 20*time.Second, strings.Split(strings.ReplaceAll(ensemble.Addr(), options.Host, "zookeeper.example."), ",")...)
 	createTask(t, s, "orders")
 	term := mustClaim(t, join(t, s, "orders", "1"))
 
