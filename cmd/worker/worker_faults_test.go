@@ -126,7 +126,7 @@ func TestPausedTwoHundredTimes(t *testing.T) {
 
 func TestSwitchoversInALoop(t *testing.T) {
 	t.Parallel()
-	testSwitchovers(t, 20*time.Second)
+	testSwitchovers(t, 10*time.Second)
 }
 
 // testSwitchovers hands the task over from one worker to the next, under load.
