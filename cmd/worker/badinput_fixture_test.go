@@ -316,7 +316,7 @@ func rudePort(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // a client of MySQL waits, and is reading then
+			_ = conn.SetReadDeadline(time.Now().Add(250 * time.Millisecond)) // a client of MySQL waits, and is reading then
 			_, _ = conn.Read(make([]byte, 1))
 			_ = conn.(*net.TCPConn).SetLinger(0) // a reset, not an orderly end
 			_ = conn.Close()
