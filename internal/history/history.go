@@ -51,7 +51,33 @@ func Read(dataDirs ...string) ([]Change, error) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Change) int { return cmp.Compare(a.Zxid, b.Zxid) })
-	return all, nil
+	return withoutForgotten(all), nil
+}
+
+// withoutForgotten leaves out changes that the ensemble has logged and forgotten again. An election may drop the newest
+// proposals, even where every server has them in its log and keeps them there (seen with ZooKeeper 3.8.0, when a quorum
+// was lost and came back); the znode's next change then has a version that it had before.
+func withoutForgotten(changes []Change) []Change {
+	forgotten := map[int]bool{}
+	stand := map[string][]int{} // the changes of a znode since it was created, by path
+	for n, c := range changes {
+		since := stand[c.Path]
+		for len(since) > 0 && !c.Deleted && c.Version > 0 && changes[since[len(since)-1]].Version >= c.Version {
+			forgotten[since[len(since)-1]] = true
+			since = since[:len(since)-1]
+		}
+		if c.Deleted || c.Version == 0 {
+			since = nil
+		}
+		stand[c.Path] = append(since, n)
+	}
+	var kept []Change
+	for n, c := range changes {
+		if !forgotten[n] {
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 // readServer gives the changes in one server's logs, by their transaction.

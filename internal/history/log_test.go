@@ -182,3 +182,22 @@ func FuzzParseLog(f *testing.F) {
 		}
 	})
 }
+
+// What was logged and forgotten again is no change: its version comes a second time.
+func TestWithoutForgotten(t *testing.T) {
+	set := func(path string, zxid int64, version int32) Change {
+		return Change{Zxid: zxid, Path: path, Version: version}
+	}
+	changes := []Change{
+		set("/a", 1, 0), set("/a", 2, 1), set("/b", 3, 0), set("/a", 4, 2), set("/a", 5, 3), set("/b", 6, 1),
+		set("/a", 7, 2), set("/b", 8, 2), // /a forgot 4 and 5
+		{Zxid: 9, Path: "/a", Deleted: true}, set("/a", 10, 0), set("/a", 11, 1), // made anew
+	}
+	var got []int64
+	for _, c := range withoutForgotten(changes) {
+		got = append(got, c.Zxid)
+	}
+	if want := []int64{1, 2, 3, 6, 7, 8, 9, 10, 11}; !slices.Equal(got, want) {
+		t.Errorf("got %d, want %d", got, want)
+	}
+}
