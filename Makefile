@@ -45,7 +45,7 @@ status: ## show what `make up` started, its tasks and workers
 
 test: ## install what is missing, then run all tests
 	scripts/install
-	$(MAKE) unit
+	CGO_ENABLED=0 go test ./archive
 	$(MAKE) integration
 
 unit: ## run the tests that need no servers
