@@ -82,6 +82,7 @@ var payloads = map[string]string{
 
 // TestBadInput gives one worker every bad task at once, and good ones among them.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	w := newWard(t)
 	w.exec("CREATE USER nobody IDENTIFIED BY '"+keeperPassword+"'", "CREATE USER half IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION CLIENT ON *.* TO half",
 		"CREATE USER later IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO later")

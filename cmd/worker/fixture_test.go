@@ -48,7 +48,7 @@ var program, plainProgram string
 var ensemble *servers.ZooKeeper
 
 // parallelTests is how many tests run at a time: most of their time they wait, for a session to expire.
-const parallelTests = "4"
+const parallelTests = "3"
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
