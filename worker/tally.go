@@ -35,7 +35,7 @@ var errorReasons = []string{
 	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged,
 	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
 	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedTorn, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
-	zkpaths.BlockedBadSpec, reasonOther,
+	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, reasonOther,
 }
 
 var gapReasons = []string{archive.ReasonGap, archive.ReasonDiverged, archive.ReasonOtherSource, reasonOther}
