@@ -2,12 +2,13 @@ package archive
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
+
+	"binkeeper/internal/failure"
 )
 
 // ErrNoTimeline is returned for an archive, or a number, without a timeline.
-var ErrNoTimeline = errors.New("no such timeline in the archive")
+var ErrNoTimeline = failure.New(failure.Gap, "no such timeline in the archive")
 
 // A ConflictError says that another writer holds the name that was to be
 // created, with other content; or that what was appended to is not there any
@@ -20,6 +21,9 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	return e.Object + " " + cmp.Or(e.Problem, "exists already, with other content")
 }
+
+// Kind is failure.Conflict.
+func (e *ConflictError) Kind() failure.Kind { return failure.Conflict }
 
 // A BehindError says that the archive ends before what a checkpoint says is in
 // it. Stores that show new objects late make it pass: walk again before
@@ -34,6 +38,9 @@ func (e *BehindError) Error() string {
 		e.End, e.Checkpoint.Timeline, e.Checkpoint.File, e.Checkpoint.Position)
 }
 
+// Kind is failure.Gap.
+func (e *BehindError) Kind() failure.Kind { return failure.Gap }
+
 // Hint is the operator's next step.
 func (e *BehindError) Hint() string {
 	return "check that the store is the shared one and is mounted; task resume --accept-archive goes on from the archive's end"
@@ -47,6 +54,9 @@ type BrokenError struct {
 }
 
 func (e *BrokenError) Error() string { return e.Object + ": " + e.Problem }
+
+// Kind is failure.Mismatch.
+func (e *BrokenError) Kind() failure.Kind { return failure.Mismatch }
 
 // Hint is the operator's next step.
 func (e *BrokenError) Hint() string {
@@ -77,6 +87,9 @@ func (e *HoleError) Error() string {
 	return fmt.Sprintf("%s is missing, although %s stands behind it", e.Object, e.Behind)
 }
 
+// Kind is failure.Gap.
+func (e *HoleError) Kind() failure.Kind { return failure.Gap }
+
 // Hint is the operator's next step.
 func (e *HoleError) Hint() string {
 	return "restore the missing object from a copy of the archive"
@@ -93,6 +106,9 @@ func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s: %s (binlog offset %d)", e.Object, e.Problem, e.Offset)
 }
 
+// Kind is failure.Mismatch.
+func (e *MismatchError) Kind() failure.Kind { return failure.Mismatch }
+
 // Hint is the operator's next step.
 func (e *MismatchError) Hint() string { return "restore this object from a copy of the archive" }
 
@@ -102,6 +118,9 @@ type NotEmptyError struct {
 }
 
 func (e *NotEmptyError) Error() string { return e.Dir + " is not empty" }
+
+// Kind is failure.Conflict.
+func (e *NotEmptyError) Kind() failure.Kind { return failure.Conflict }
 
 // Hint is the operator's next step.
 func (e *NotEmptyError) Hint() string { return "name a new or an empty folder" }

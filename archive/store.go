@@ -10,6 +10,8 @@ import (
 	"iter"
 	"path"
 	"strings"
+
+	"binkeeper/internal/failure"
 )
 
 // ErrExist is what Create returns for a name that is taken.
@@ -71,6 +73,9 @@ type StoreError struct {
 func (e *StoreError) Error() string {
 	return strings.Join(strings.Fields(fmt.Sprintf("store %s: %s %s", e.Store, e.Op, e.Name)), " ") + ": " + e.Err.Error()
 }
+
+// Kind is failure.Store.
+func (e *StoreError) Kind() failure.Kind { return failure.Store }
 
 func (e *StoreError) Unwrap() error { return e.Err }
 

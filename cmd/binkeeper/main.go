@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"binkeeper/internal/cli"
+	"binkeeper/internal/coord"
 )
 
 const programName = "binkeeper"
@@ -21,7 +22,7 @@ const programName = "binkeeper"
 func main() { os.Exit(cli.Run(programName, newRoot())) }
 
 func newRoot() *cobra.Command {
-	p := &program{timeout: cli.Timeout(10 * time.Second), format: formatTable}
+	p := &program{zookeeper: coord.NewEnsemble(), timeout: cli.Timeout(10 * time.Second), format: formatTable}
 	root := &cobra.Command{
 		Use:   programName,
 		Short: "Create, watch and change binlog backup tasks; list, verify and export archives",
@@ -34,7 +35,7 @@ error.
 ` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.Conflict, cli.Mismatch, cli.Gap, cli.NoZooKeeper, cli.NoStore, cli.NoSource, cli.TimedOut),
 	}
 	flags := root.PersistentFlags()
-	p.zookeeper = cli.ZooKeeperFlag(flags)
+	flags.Var(p.zookeeper, "zookeeper", coord.EnsembleUsage)
 	flags.Var(&p.timeout, "timeout", "how long to wait for ZooKeeper, and then for the outcome with --wait")
 	flags.VarP(&p.format, "format", "o", "table or json")
 

@@ -18,7 +18,7 @@ import (
 
 // A program is what all verbs share: the flags of the root command.
 type program struct {
-	zookeeper *cli.ZooKeeper
+	zookeeper *coord.Ensemble
 	timeout   cli.Timeout
 	format    format
 }

@@ -37,7 +37,8 @@ func command() *cobra.Command {
 	flags.Var(&repeat, "repeat-interval", "say again that an alert fires after this `duration`")
 	flags.Var(&durable, "durable-max-age", "alert when durable_time has not advanced for this `duration`")
 	flags.Var(&stall, "stall-after", "alert when the source is ahead and nothing has become durable for this `duration`")
-	ensemble := cli.ZooKeeperFlag(flags)
+	ensemble := coord.NewEnsemble()
+	flags.Var(ensemble, "zookeeper", coord.EnsembleUsage)
 	format, level := cli.LogFormatFlag(flags), cli.LogLevelFlag(flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger := cli.NewLogger(*format, os.Stderr).Level(*level)

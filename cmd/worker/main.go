@@ -45,7 +45,8 @@ func command() *cobra.Command {
 	flags.Var(&timeout, "session-timeout", "ZooKeeper session `timeout` to ask for: how soon a standby takes over from a dead primary")
 	flags.StringArrayVar(&patterns, "tasks", nil, "serve the tasks that match this `pattern` only, such as 'orders-*' (may be repeated)")
 	flags.StringVar(&listen, "listen", "127.0.0.1:9108", "`address` for health checks and metrics; '' for none, port 0 for any")
-	ensemble := cli.ZooKeeperFlag(flags)
+	ensemble := coord.NewEnsemble()
+	flags.Var(ensemble, "zookeeper", coord.EnsembleUsage)
 	format, level := cli.LogFormatFlag(flags), cli.LogLevelFlag(flags)
 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

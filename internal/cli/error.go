@@ -1,10 +1,11 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"binkeeper/internal/failure"
 )
 
 // A UsageError says that a command was called wrongly.
@@ -27,6 +28,9 @@ func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, 
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
+
+// Kind is failure.Usage.
+func (e *UsageError) Kind() failure.Kind { return failure.Usage }
 
 // Hint names the page that helps, unless the error below knows better.
 func (e *UsageError) Hint() string {
@@ -92,14 +96,4 @@ func Hint(err error) string {
 // oneLine keeps a server's words from looking like further lines of ours.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-}
-
-// is returns a test for a sentinel, as a test for an error type.
-func is(sentinel error) func(error) bool {
-	return func(err error) bool { return errors.Is(err, sentinel) }
-}
-
-func as[T error](err error) bool {
-	var target T
-	return errors.As(err, &target)
 }

@@ -3,11 +3,7 @@ package cli
 import (
 	"errors"
 
-	"binkeeper/archive"
-	"binkeeper/internal/coord"
-	"binkeeper/internal/secret"
-	"binkeeper/internal/stores"
-	"binkeeper/worker/source"
+	"binkeeper/internal/failure"
 )
 
 // The exit codes. 2 is never used: the Go runtime ends a crash with it.
@@ -28,45 +24,20 @@ const (
 	Terminated  = 143 // SIGTERM
 )
 
-// table maps errors to exit codes; the first row that fits decides.
-var table = []struct {
-	fits func(error) bool
-	code int
-}{
-	{as[*UsageError], BadUsage},
-	{as[*secret.RefError], BadUsage},
-	{as[*stores.URLError], BadUsage},
-
-	{is(coord.ErrNoTask), NotFound},
-	{is(coord.ErrTaskExists), Conflict},
-	{as[*coord.InUseError], Conflict},
-	{as[*coord.TakenError], Conflict},
-	{is(coord.ErrUnreachable), NoZooKeeper},
-	{is(coord.ErrDisconnected), NoZooKeeper},
-	{is(coord.ErrExpired), NoZooKeeper},
-	{is(coord.ErrSessionChanged), NoZooKeeper},
-
-	{as[*archive.NotEmptyError], Conflict},
-	{as[*archive.ConflictError], Conflict},
-	{as[*archive.MismatchError], Mismatch},
-	{as[*archive.BrokenError], Mismatch},
-	{as[*archive.HoleError], Gap},
-	{as[*archive.BehindError], Gap},
-	{is(archive.ErrNoTimeline), Gap},
-	{as[*archive.StoreError], NoStore},
-
-	{as[*secret.Error], NoSource},
-	{as[*source.DeniedError], NoSource},
-	{as[*source.UnfitError], NoSource},
-	{as[*source.FileError], NoSource},
-	{is(source.ErrUnreachable), NoSource},
-	{is(source.ErrSilent), NoSource},
-	{is(source.ErrFileNotFound), Gap},
-	{is(source.ErrPastEnd), Gap},
+// exitCodes are the codes of the kinds of trouble.
+var exitCodes = map[failure.Kind]int{
+	failure.Usage:        BadUsage,
+	failure.NotFound:     NotFound,
+	failure.Conflict:     Conflict,
+	failure.Mismatch:     Mismatch,
+	failure.Gap:          Gap,
+	failure.Coordination: NoZooKeeper,
+	failure.Store:        NoStore,
+	failure.Source:       NoSource,
 }
 
-// ErrorCode returns the exit code for err: OK for nil, Failed for an error that
-// no row knows.
+// ErrorCode returns the exit code for err: OK for nil, the code of an *ExitError, else that of its kind, and Failed for
+// an error without one.
 func ErrorCode(err error) int {
 	if err == nil {
 		return OK
@@ -75,10 +46,8 @@ func ErrorCode(err error) int {
 	if errors.As(err, &exit) {
 		return exit.Code
 	}
-	for _, row := range table {
-		if row.fits(err) {
-			return row.code
-		}
+	if code, ok := exitCodes[failure.Of(err)]; ok {
+		return code
 	}
 	return Failed
 }

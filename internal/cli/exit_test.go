@@ -5,12 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"binkeeper/archive"
-	"binkeeper/internal/coord"
-	"binkeeper/internal/secret"
-	"binkeeper/internal/stores"
-	"binkeeper/worker/source"
-	"binkeeper/zkpaths"
+	"binkeeper/internal/failure"
 )
 
 func TestErrorCode(t *testing.T) {
@@ -22,31 +17,16 @@ func TestErrorCode(t *testing.T) {
 		{errors.New("anything"), Failed},
 		{Usage(nil), OK},
 		{Usagef("bad"), BadUsage},
-		{secret.Check("hunter2"), BadUsage},
-		{&secret.Error{}, NoSource},
-		{stores.CheckURL("s3://bucket"), BadUsage},
-		{coord.ErrNoTask, NotFound},
-		{coord.ErrTaskExists, Conflict},
-		{&coord.InUseError{}, Conflict},
-		{&coord.TakenError{}, Conflict},
-		{&coord.UnreachableError{Cause: errors.New("refused")}, NoZooKeeper},
-		{coord.ErrDisconnected, NoZooKeeper},
-		{coord.ErrExpired, NoZooKeeper},
-		{&zkpaths.UnreadableError{}, Failed},
-		{&zkpaths.NewerFormatError{}, Failed},
-		{&archive.NotEmptyError{}, Conflict},
-		{&archive.ConflictError{}, Conflict},
-		{&archive.MismatchError{}, Mismatch},
-		{&archive.BrokenError{}, Mismatch},
-		{&archive.HoleError{}, Gap},
-		{archive.ErrNoTimeline, Gap},
-		{&archive.StoreError{Err: errors.New("full")}, NoStore},
-		{&archive.NewerFormatError{}, Failed},
-		{&source.DeniedError{}, NoSource},
-		{&source.UnfitError{}, NoSource},
-		{source.ErrUnreachable, NoSource},
-		{source.ErrFileNotFound, Gap},
 		{Fail(TimedOut, "", "x: %w", Usagef("y")), TimedOut},
+		{failure.New(failure.Other, "x"), Failed},
+		{failure.New(failure.Usage, "x"), BadUsage},
+		{failure.New(failure.NotFound, "x"), NotFound},
+		{failure.New(failure.Conflict, "x"), Conflict},
+		{failure.New(failure.Mismatch, "x"), Mismatch},
+		{failure.New(failure.Gap, "x"), Gap},
+		{failure.New(failure.Coordination, "x"), NoZooKeeper},
+		{failure.New(failure.Store, "x"), NoStore},
+		{failure.New(failure.Source, "x"), NoSource},
 	}
 	for _, tt := range tests {
 		if got := ErrorCode(tt.err); got != tt.want {

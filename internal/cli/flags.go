@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"binkeeper/zkpaths"
 )
 
 // fromEnvironment sets the flags that the command line has left alone from
@@ -48,36 +46,6 @@ func setFlag(f *pflag.Flag, text string) error {
 	}
 	return list.Replace(strings.Split(text, ","))
 }
-
-// ZooKeeper is a flag's value: where the ensemble is, as
-// host:port[,host:port...][/root].
-type ZooKeeper struct {
-	Servers []string // host:port
-	Root    string   // a znode path, "" without one
-	text    string
-}
-
-// ZooKeeperFlag adds --zookeeper, default 127.0.0.1:2181.
-func ZooKeeperFlag(flags *pflag.FlagSet) *ZooKeeper {
-	z := &ZooKeeper{Servers: []string{"127.0.0.1:2181"}, text: "127.0.0.1:2181"}
-	flags.Var(z, "zookeeper", "the ensemble, as host:port[,host:port...][/root]")
-	return z
-}
-
-// Set reads a connect string.
-func (z *ZooKeeper) Set(text string) error {
-	servers, root, err := zkpaths.ParseConnect(text)
-	if err != nil {
-		return err
-	}
-	*z = ZooKeeper{Servers: servers, Root: root, text: text}
-	return nil
-}
-
-func (z *ZooKeeper) String() string { return z.text }
-
-// Type is the placeholder in a command's help.
-func (z *ZooKeeper) Type() string { return "servers" }
 
 // Timeout is a flag's value: a length of time above zero.
 type Timeout time.Duration

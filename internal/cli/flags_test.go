@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"reflect"
 	"testing"
 	"time"
-
-	"github.com/spf13/pflag"
 )
 
 func TestSize(t *testing.T) {
@@ -63,25 +60,6 @@ func TestTimeout(t *testing.T) {
 		var got Timeout
 		if err := got.Set(in); err == nil {
 			t.Errorf("Set(%q) = %s, want an error", in, got.String())
-		}
-	}
-}
-
-func TestZooKeeperFlag(t *testing.T) {
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	z := ZooKeeperFlag(flags)
-	if want := []string{"127.0.0.1:2181"}; !reflect.DeepEqual(z.Servers, want) || z.Root != "" {
-		t.Errorf("default %v %q, want %v and no root", z.Servers, z.Root, want)
-	}
-	if err := flags.Parse([]string{"--zookeeper", "a:1,b:2/root/x"}); err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"a:1", "b:2"}; !reflect.DeepEqual(z.Servers, want) || z.Root != "/root/x" {
-		t.Errorf("got %v %q, want %v /root/x", z.Servers, z.Root, want)
-	}
-	for _, bad := range []string{"", "a", "a:0", "a:1,,b:2", "a:1/x//y", ":2181"} {
-		if err := z.Set(bad); err == nil {
-			t.Errorf("Set(%q) was accepted", bad)
 		}
 	}
 }

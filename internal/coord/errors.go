@@ -8,25 +8,27 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"binkeeper/zkpaths"
+
+	"binkeeper/internal/failure"
 )
 
 // Why a session is over, and why there is none.
 var (
 	// ErrExpired: the ensemble has expired the session.
-	ErrExpired = errors.New("ZooKeeper session expired")
+	ErrExpired = failure.New(failure.Coordination, "ZooKeeper session expired")
 	// ErrSessionChanged: a server answered with another session's id.
-	ErrSessionChanged = errors.New("ZooKeeper handed out another session")
+	ErrSessionChanged = failure.New(failure.Coordination, "ZooKeeper handed out another session")
 	// ErrClosed: Close was called.
 	ErrClosed = errors.New("ZooKeeper session closed")
 	// ErrUnreachable: no server gave a session in time.
-	ErrUnreachable = errors.New("ZooKeeper unreachable")
+	ErrUnreachable = failure.New(failure.Coordination, "ZooKeeper unreachable")
 )
 
 // Why a request was not carried out.
 var (
 	// ErrDisconnected: nothing was sent because the session is disconnected, or
 	// the connection was lost and what became of the request is not known yet.
-	ErrDisconnected = errors.New("disconnected from ZooKeeper")
+	ErrDisconnected = failure.New(failure.Coordination, "disconnected from ZooKeeper")
 	// ErrFenced: this instance speaks for its task no longer. Its znode is
 	// gone, the checkpoint was moved by another, or the session is over.
 	ErrFenced = errors.New("fenced")
@@ -34,9 +36,9 @@ var (
 	// read, the own instance is gone, or the session is over.
 	ErrLost = errors.New("claim lost")
 	// ErrNoTask: there is no such task.
-	ErrNoTask = errors.New("no such task")
+	ErrNoTask = failure.New(failure.NotFound, "no such task")
 	// ErrTaskExists: there is such a task already.
-	ErrTaskExists = errors.New("task exists")
+	ErrTaskExists = failure.New(failure.Conflict, "task exists")
 	// ErrNoCheckpoint: the task has no lastCommit.
 	ErrNoCheckpoint = errors.New("no checkpoint")
 	// ErrMissing: a znode that belongs to every task is not there.
@@ -97,6 +99,9 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("server id %q is taken by %s", e.ServerID, holder)
 }
 
+// Kind is failure.Conflict.
+func (e *TakenError) Kind() failure.Kind { return failure.Conflict }
+
 // Hint names the operator's next step.
 func (e *TakenError) Hint() string {
 	if e.Stray != "" {
@@ -118,6 +123,9 @@ func (e *InUseError) Error() string {
 	}
 	return fmt.Sprintf("task %s is in use: %s", e.Task, strings.Join(e.Nodes, ", "))
 }
+
+// Kind is failure.Conflict.
+func (e *InUseError) Kind() failure.Kind { return failure.Conflict }
 
 // Hint names the operator's next step.
 func (e *InUseError) Hint() string {

@@ -18,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"binkeeper/internal/failure"
 )
 
 // MaxSize is the size, in bytes, over which a file is taken for something else
@@ -28,6 +30,9 @@ const MaxSize = 64 << 10
 type RefError struct{ problem string }
 
 func (e *RefError) Error() string { return "password reference: " + e.problem }
+
+// Kind is failure.Usage.
+func (e *RefError) Kind() failure.Kind { return failure.Usage }
 
 // Hint shows the two forms.
 func (e *RefError) Hint() string {
@@ -42,6 +47,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return "password " + e.Ref + ": " + e.Problem }
+
+// Kind is failure.Source.
+func (e *Error) Kind() failure.Kind { return failure.Source }
 
 // Hint is the operator's next step, or "".
 func (e *Error) Hint() string { return e.hint }

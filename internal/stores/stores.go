@@ -15,6 +15,8 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/archive/dirstore"
+
+	"binkeeper/internal/failure"
 )
 
 // A URLError says that a text names no store that this version knows. It shows
@@ -25,6 +27,9 @@ type URLError struct {
 }
 
 func (e *URLError) Error() string { return "archive URL: " + e.problem }
+
+// Kind is failure.Usage.
+func (e *URLError) Kind() failure.Kind { return failure.Usage }
 
 // Hint shows what to write instead.
 func (e *URLError) Hint() string { return e.hint }

@@ -16,6 +16,8 @@ func allowed() []source {
 		pkg("cmd/worker", "binkeeper/worker", "binkeeper/internal/stores"),
 		pkg("worker", "binkeeper/worker/source", "binkeeper/archive", "binkeeper/internal/coord"),
 		pkg("worker/source", libraryMySQL, "binkeeper/internal/gtid"),
+		pkg("cmd/monitor", "binkeeper/internal/cli", "binkeeper/monitor"),
+		pkg("internal/cli", "binkeeper/internal/failure"),
 		pkg("monitor", "binkeeper/internal/coord"),
 		pkg("internal/coord", libraryZooKeeper, "binkeeper/zkpaths"),
 		pkg("internal/stores", "binkeeper/archive", "binkeeper/archive/dirstore"),
@@ -73,6 +75,13 @@ func TestCheckRefuses(t *testing.T) {
 		{name: "zkpaths to a library", from: "zkpaths", imports: "github.com/rs/zerolog"},
 		{name: "archive to coord", from: "archive", imports: "binkeeper/internal/coord"},
 		{name: "program as a library", from: "worker", imports: "binkeeper/cmd/worker/flags"},
+		{name: "what programs share to a domain", from: "internal/cli", imports: "binkeeper/zkpaths"},
+		{name: "monitor's program to the archive", from: "cmd/monitor", imports: "binkeeper/archive"},
+		{name: "monitor's program to a compressor", from: "monitor", imports: "binkeeper/internal/stores", want: []string{
+			"binkeeper/cmd/monitor imports binkeeper/monitor, which imports binkeeper/internal/stores, which imports binkeeper/archive, which imports github.com/klauspost/compress/zstd: the monitor reads ZooKeeper alone",
+			"binkeeper/cmd/monitor imports binkeeper/monitor, which imports binkeeper/internal/stores, which imports binkeeper/archive/dirstore: the monitor reads ZooKeeper alone",
+			"binkeeper/cmd/monitor imports binkeeper/monitor, which imports binkeeper/internal/stores, which imports binkeeper/archive: the monitor reads ZooKeeper alone",
+		}},
 		{name: "servers outside tests", from: "worker", imports: "binkeeper/internal/servers"},
 		{name: "scripts as a library", from: "worker", imports: "binkeeper/scripts/internal/localstack", test: true},
 	}

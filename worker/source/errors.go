@@ -3,6 +3,8 @@ package source
 import (
 	"errors"
 	"fmt"
+
+	"binkeeper/internal/failure"
 )
 
 // What a caller branches on. Other errors of a Stream mean that the connection
@@ -13,13 +15,13 @@ var (
 	ErrNotYet = errors.New("no whole event yet")
 	// ErrSilent ends a stream from which nothing has come, not even a heartbeat,
 	// for three heartbeat periods.
-	ErrSilent = errors.New("the source has gone silent")
+	ErrSilent = failure.New(failure.Source, "the source has gone silent")
 	// ErrEvicted ends a stream whose replica UUID or server id another dump uses.
 	ErrEvicted = errors.New("another dump with the same replica identity has taken over")
 	// ErrFileNotFound is a file that the source does not have (any more).
-	ErrFileNotFound = errors.New("the source does not have the binlog file")
+	ErrFileNotFound = failure.New(failure.Gap, "the source does not have the binlog file")
 	// ErrPastEnd is a position beyond the end of the source's file.
-	ErrPastEnd = errors.New("the source's binlog file ends before the position")
+	ErrPastEnd = failure.New(failure.Gap, "the source's binlog file ends before the position")
 	// ErrTorn is a file of the source's that ends in the middle of an event, as a
 	// crash may leave it: the source can send no more of it, to nobody.
 	ErrTorn = errors.New("the source's binlog file ends in the middle of an event")
@@ -27,7 +29,7 @@ var (
 	// describes.
 	ErrDiffers = errors.New("the source's binlog differs from the archive")
 	// ErrUnreachable is a source with which no connection comes about.
-	ErrUnreachable = errors.New("the source is unreachable")
+	ErrUnreachable = failure.New(failure.Source, "the source is unreachable")
 )
 
 // CorruptError is a stream that breaks the rules of a binlog: what came is not
@@ -53,6 +55,9 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("the source %s denies access to user %q: %s", e.Address, e.User, e.Message)
 }
 
+// Kind is failure.Source.
+func (e *DeniedError) Kind() failure.Kind { return failure.Source }
+
 // Hint is the operator's next step.
 func (e *DeniedError) Hint() string {
 	return "check the user in the source's URL, what the password reference resolves to, and the hosts from which the server lets the user in"
@@ -71,6 +76,9 @@ func (e *UnfitError) Error() string {
 	return fmt.Sprintf("the source %s cannot be backed up: %s", e.Address, e.Problem)
 }
 
+// Kind is failure.Source.
+func (e *UnfitError) Kind() failure.Kind { return failure.Source }
+
 // Hint is the operator's next step.
 func (e *UnfitError) Hint() string {
 	if e.Statement != "" {
@@ -87,7 +95,10 @@ type FileError struct {
 }
 
 func (e *FileError) Error() string { return "read " + e.Parameter + ": " + e.Err.Error() }
-func (e *FileError) Unwrap() error { return e.Err }
+
+// Kind is failure.Source.
+func (e *FileError) Kind() failure.Kind { return failure.Source }
+func (e *FileError) Unwrap() error      { return e.Err }
 
 // Hint is the operator's next step.
 func (e *FileError) Hint() string {
