@@ -151,6 +151,26 @@ func answered(before, after zkpaths.Spec) bool {
 		before.Source != after.Source || before.PasswordRef != after.PasswordRef || before.Archive != after.Archive || before.Desired != after.Desired
 }
 
+// longestYieldAfter bounds how long a primary that has yielded in vain, again and
+// again, stays without its source or its store before it yields once more.
+const longestYieldAfter = 10 * time.Minute
+
+// nextYieldAfter is how long the primary of a new term may be without its source or
+// its store before it yields: last as in its last term, first when another one has
+// come to run meanwhile. yielded is the term in which it has yielded for want of them
+// last, 0 when it has not since; seen are the status' transitions.
+func nextYieldAfter(last, first time.Duration, yielded int64, seen []zkpaths.Transition) time.Duration {
+	if yielded == 0 {
+		return last
+	}
+	for _, change := range seen {
+		if change.To == zkpaths.StateRunning && change.Term > yielded {
+			return first // what was away is there for others, so that yielding helps
+		}
+	}
+	return max(first, min(2*last, longestYieldAfter))
+}
+
 // retryDelay is the pause before the n-th retry in a row, from 1.
 func retryDelay(n int) time.Duration {
 	const first, longest = 250 * time.Millisecond, 15 * time.Second

@@ -156,3 +156,35 @@ func TestWatchdog(t *testing.T) {
 		})
 	}
 }
+
+func TestNextYieldAfter(t *testing.T) {
+	const first = 30 * time.Second
+	change := func(to string, term int64) zkpaths.Transition {
+		return zkpaths.Transition{To: to, Term: term, ServerID: "2"}
+	}
+	inVain := []zkpaths.Transition{change(zkpaths.StateRunning, 7), change(zkpaths.StateStopped, 7), change(zkpaths.StateStarting, 8)}
+	tests := []struct {
+		name    string
+		last    time.Duration
+		yielded int64
+		seen    []zkpaths.Transition
+		want    time.Duration
+	}{
+		{"the first term", first, 0, nil, first},
+		{"a switchover is no yield for want", 2 * time.Minute, 0, inVain, 2 * time.Minute},
+		{"yielded, and nobody has fared better", first, 7, inVain, time.Minute},
+		{"again", 4 * time.Minute, 7, inVain, 8 * time.Minute},
+		{"the cap", 8 * time.Minute, 7, inVain, 10 * time.Minute},
+		{"at the cap", 10 * time.Minute, 7, inVain, 10 * time.Minute},
+		{"for days", 10 * time.Minute, 7, nil, 10 * time.Minute},
+		{"another one was running since", 10 * time.Minute, 6, inVain, first},
+		{"it was running before, not since", first, 8, inVain, time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := nextYieldAfter(tt.last, first, tt.yielded, tt.seen); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}

@@ -33,7 +33,8 @@ type member struct {
 
 	inst       *coord.Instance // nil: not in the line
 	failures   int             // in a row
-	yieldAfter time.Duration   // doubles with every yield for want of source or store
+	yieldAfter time.Duration   // of the newest term: see nextYieldAfter
+	yielded    int64           // the term that was yielded for want of source or store, until the next one
 	said       string          // the last trouble logged
 }
 
@@ -162,6 +163,7 @@ func (m *member) serveTerm(stop, alive, busy context.Context) error {
 		return fmt.Errorf("claim the task: %w", err)
 	}
 	m.failures = 0
+	m.yieldAfter, m.yielded = nextYieldAfter(m.yieldAfter, m.w.bounds.unreachable, m.yielded, status.Transitions), 0
 	m.tally.claimed(status)
 	m.log.Info().Int64("term", t.Number()).Str("instance", m.inst.Place().Name).Msg("became primary")
 	next, err := newTerm(m, t, status).run(stop, alive)

@@ -148,7 +148,7 @@ func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
 	cause := errors.New("switchover")
 	if !t.away.IsZero() {
 		cause = fmt.Errorf("yielded: %s", t.status.Detail)
-		t.m.yieldAfter *= 2
+		t.m.yielded = t.t.Number()
 		if t.dump != nil {
 			t.dump.abort(errTermOver)
 		}
