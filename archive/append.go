@@ -97,7 +97,8 @@ func (a *Archive) adopt(ctx context.Context, end End, object string, mine Meta) 
 func (m Meta) sameAs(o Meta) bool {
 	return m.Task == o.Task && m.Timeline == o.Timeline && m.File == o.File &&
 		m.Start == o.Start && m.End == o.End && m.BytesHash == o.BytesHash && m.ChainHash == o.ChainHash &&
-		m.EndsFile == o.EndsFile && m.NextFile == o.NextFile && m.ClosesTimeline == o.ClosesTimeline
+		m.EndsFile == o.EndsFile && m.NextFile == o.NextFile && m.ClosesTimeline == o.ClosesTimeline &&
+		m.ClosesReason == o.ClosesReason && m.ClosesServer == o.ClosesServer
 }
 
 // EmptySegment returns the segment without bytes that stands at end. The caller
@@ -123,10 +124,27 @@ func (a *Archive) EndFile(ctx context.Context, end End, next string, term int64,
 	return a.Append(ctx, end, seg)
 }
 
+// A Closing is why a timeline is closed: for which next one. Who finds the timeline
+// closed, and no next one, knows from it what was intended. It is zero where an
+// earlier version has closed the timeline.
+type Closing struct {
+	Reason string // of the next timeline: ReasonGap, ...
+	Server string // of which the next timeline is to be, as the source package names one
+}
+
+// Closing returns why the timeline that ends with e is closed.
+func (e End) Closing() Closing {
+	if !e.Closed {
+		return Closing{}
+	}
+	return Closing{e.Last.ClosesReason, e.Last.ClosesServer}
+}
+
 // CloseTimeline appends the empty segment after which the timeline takes no more.
-// A writer that still believes in the timeline conflicts with it.
-func (a *Archive) CloseTimeline(ctx context.Context, end End, term int64, serverID string) (End, error) {
+// A writer that still believes in the timeline conflicts with it; so does one that
+// closes it for another reason or server.
+func (a *Archive) CloseTimeline(ctx context.Context, end End, why Closing, term int64, serverID string) (End, error) {
 	seg := end.EmptySegment(term, serverID)
-	seg.Meta.ClosesTimeline = true
+	seg.Meta.ClosesTimeline, seg.Meta.ClosesReason, seg.Meta.ClosesServer = true, why.Reason, why.Server
 	return a.Append(ctx, end, seg)
 }

@@ -190,6 +190,26 @@ func TestAppendLostReply(t *testing.T) {
 	}
 }
 
+// TestCloseTwice closes a timeline that another writer has closed: that is the own
+// doing only if it was for the same reason and server.
+func TestCloseTwice(t *testing.T) {
+	closed := archive.Closing{Reason: archive.ReasonGap, Server: uuid}
+	for _, again := range []archive.Closing{closed, {Reason: archive.ReasonDiverged, Server: uuid}, {Reason: archive.ReasonGap, Server: "another"}, {}} {
+		b := newBuilder(t)
+		b.data(100)
+		if end, err := b.CloseTimeline(t.Context(), b.end, closed, 1, "w1"); err != nil || end.Closing() != closed {
+			t.Fatalf("got %+v, %v, want %+v", end.Closing(), err, closed)
+		}
+		_, err := b.CloseTimeline(t.Context(), b.end, again, 2, "w2")
+		if conflict := (*archive.ConflictError)(nil); errors.As(err, &conflict) != (again != closed) || err != nil && conflict == nil {
+			t.Errorf("closed for %+v, then for %+v: %v", closed, again, err)
+		}
+		if got := b.walk(nil).Closing(); got != closed {
+			t.Errorf("walked to %+v, want %+v", got, closed)
+		}
+	}
+}
+
 // TestAppendReadBackFails checks that an unreachable store is no conflict.
 func TestAppendReadBackFails(t *testing.T) {
 	b := newBuilder(t)

@@ -155,7 +155,7 @@ func (b *builder) crash(next string) {
 
 func (b *builder) close() {
 	b.t.Helper()
-	end, err := b.CloseTimeline(b.t.Context(), b.end, 1, "w1")
+	end, err := b.CloseTimeline(b.t.Context(), b.end, archive.Closing{Reason: archive.ReasonDiverged, Server: uuid}, 1, "w1")
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -48,7 +48,10 @@
 // seed 0, as 16 hex digits.
 //
 // A segment with ends_file ends its file, and next_file follows at byte 0; that a
-// next file has begun proves nothing. One with closes_timeline ends the timeline.
+// next file has begun proves nothing. One with closes_timeline ends the timeline;
+// closes_reason and closes_server tell for which next one: its reason, and the
+// server_uuid of its server (MariaDB: "server id 5", and its server_uid if it has
+// one). They were not always written: without them nobody knows.
 // Where no bytes tell of the end, the segment that does is empty (start = end).
 // Only the newest timeline is appended to; those before it are closed.
 //

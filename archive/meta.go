@@ -54,6 +54,11 @@ type Meta struct {
 	Term               int64      `json:"term"`
 	ServerID           string     `json:"server_id"` // of the worker
 
+	// ClosesReason and ClosesServer are the Closing of a segment that closes its
+	// timeline, else "".
+	ClosesReason string `json:"closes_reason,omitempty"`
+	ClosesServer string `json:"closes_server,omitempty"`
+
 	// PreviousGTIDSet is what the file's previous-GTIDs event says, in the
 	// segment that holds that event, else nil.
 	PreviousGTIDSet *string `json:"previous_gtid_set,omitempty"`

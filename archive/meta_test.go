@@ -101,6 +101,9 @@ func TestEmptyMeta(t *testing.T) {
 			t.Errorf("got %s, want it to contain %s", got, want)
 		}
 	}
+	if !strings.Contains(got, `,"closes_reason":"diverged","closes_server":"`+uuid+`"`) {
+		t.Errorf("got %s, want why the timeline is closed", got)
+	}
 	if strings.Contains(got, "previous_gtid_set") || !strings.HasSuffix(got, "}\n") {
 		t.Errorf("got %s, want one line without previous_gtid_set", got)
 	}

@@ -28,6 +28,15 @@ type Server struct {
 	Executed *gtid.Set
 }
 
+// Identity names the server for good: MySQL by its server_uuid, MariaDB by its server
+// id and, where it has one, its server_uid.
+func (s Server) Identity() string {
+	if s.Flavor == gtid.MySQL {
+		return s.UUID
+	}
+	return strings.TrimSpace(fmt.Sprintf("server id %d %s", s.ServerID, s.ServerUID))
+}
+
 // BinlogFile is one line of SHOW BINARY LOGS.
 type BinlogFile struct {
 	Name      string

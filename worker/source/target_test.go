@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"binkeeper/internal/gtid"
 )
 
 func TestParseURL(t *testing.T) {
@@ -179,4 +181,16 @@ func FuzzGreeting(f *testing.F) {
 			t.Error("the packet is not what came")
 		}
 	})
+}
+
+func TestIdentity(t *testing.T) {
+	for want, s := range map[string]Server{
+		"0a0b-01":           {Flavor: gtid.MySQL, UUID: "0a0b-01", ServerID: 5},
+		"server id 5":       {Flavor: gtid.MariaDB, ServerID: 5},
+		"server id 5 a/b+c": {Flavor: gtid.MariaDB, ServerID: 5, ServerUID: "a/b+c"},
+	} {
+		if got := s.Identity(); got != want {
+			t.Errorf("%+v: got %q, want %q", s, got, want)
+		}
+	}
 }
