@@ -49,7 +49,7 @@ func Observe(view coord.TaskView) Observation {
 	o := Observation{
 		Row: Row{
 			ID: view.ID, State: status.State, Desired: view.Spec.Desired, Source: view.Spec.Source, Archive: view.Spec.Archive,
-			DurableTime: status.DurableTime, BehindBytes: status.BehindBytes, Reason: status.Reason, Hint: status.Hint,
+			DurableTime: durableTime(status), BehindBytes: status.BehindBytes, Reason: status.Reason, Hint: status.Hint,
 		},
 		Instances: len(view.Line), Speaks: view.StatusErr == nil, StatusTerm: status.Term, StatusFile: status.File, StatusEnd: status.Position,
 		Detail: status.Detail, PurgeMargin: status.PurgeMargin, Changes: status.Changes, Transitions: status.Transitions,
@@ -69,6 +69,16 @@ func Observe(view coord.TaskView) Observation {
 		}
 	}
 	return o
+}
+
+// durableTime is the status' own, but not after the status was written: no worker has
+// archived then what its source was still to write. Earlier workers say so where an
+// event bears a time to come.
+func durableTime(s zkpaths.Status) zkpaths.Time {
+	if !s.UpdatedAt.IsZero() && s.DurableTime.After(s.UpdatedAt.Time) {
+		return s.UpdatedAt
+	}
+	return s.DurableTime
 }
 
 func (o *Observation) setCheckpoint(last zkpaths.LastCommit) {

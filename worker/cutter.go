@@ -101,6 +101,7 @@ func (c *cutter) add(ev *source.Event, s stream) {
 type cut struct {
 	segment archive.Segment
 	raw     []byte
+	read    time.Time     // when the last of raw was read
 	ready   chan struct{} // closed when the segment is compressed
 	quiet   time.Time
 }
@@ -124,7 +125,7 @@ func (c *cutter) cut(s stream, nextFile string, buf []byte) *cut {
 		text := c.previous.String()
 		m.PreviousGTIDSet = &text
 	}
-	done := &cut{segment: archive.Segment{Meta: m}, raw: c.buf, ready: make(chan struct{})}
+	done := &cut{segment: archive.Segment{Meta: m}, raw: c.buf, read: time.Now(), ready: make(chan struct{})}
 
 	c.buf, c.start = buf[:0], end
 	c.events, c.transactionEnd, c.previous = 0, -1, nil

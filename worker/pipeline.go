@@ -262,14 +262,10 @@ func (p *pipeline) mostKept() int { return int(p.d.spec.SegmentSize + p.d.spec.S
 
 // publish says how far the archive has come.
 func (p *pipeline) publish(c *cut) {
-	var at time.Time
-	if t := c.segment.Meta.LastEventTime; t != nil {
-		at = *t
-	}
 	p.d.progress.stored.Add(c.segment.Meta.End - c.segment.Meta.Start)
 	p.d.progress.segments.Add(1)
 	p.d.progress.came()
-	p.d.progress.reached(p.end, at)
+	p.d.progress.reached(p.end, durableBy(c.segment.Meta.LastEventTime, c.read))
 	p.d.progress.gave()
 	p.mu.Lock()
 	p.newest = checkpointAt(p.end)

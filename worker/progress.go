@@ -85,6 +85,19 @@ func (p *progress) reached(end archive.End, at time.Time) {
 	}
 }
 
+// durableBy is the moment up to which all is archived once an event is: its own time,
+// nil for none, but not after it was read. Any client of the source's can give an
+// event any time.
+func durableBy(event *time.Time, read time.Time) time.Time {
+	switch {
+	case event == nil:
+		return time.Time{}
+	case event.After(read):
+		return read
+	}
+	return *event
+}
+
 // end is where the archive ends.
 func (p *progress) end() (file string, offset int64) {
 	p.mu.Lock()

@@ -2,7 +2,9 @@ package worker
 
 import (
 	"testing"
+	"time"
 
+	"binkeeper/archive"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
 )
@@ -33,6 +35,40 @@ func TestPurgeMarginInTheStatus(t *testing.T) {
 		p.describe(&status)
 		if got := status.PurgeMargin; got != test.want {
 			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
+		}
+	}
+}
+
+// TestDurableTimeOfEventsToCome stores events of a source on which a client has set the
+// timestamp to 2060, and to 1990: the durable time neither leaves the clock behind nor
+// stands still afterwards, and the segment keeps the event's own time.
+func TestDurableTimeOfEventsToCome(t *testing.T) {
+	read := time.Date(2026, 11, 20, 10, 43, 2, 5e8, time.UTC)
+	stored := func(p *pipeline, event, read time.Time) time.Time {
+		c := &cut{segment: archive.Segment{Meta: archive.Meta{LastEventTime: &event}}, read: read}
+		p.end = archive.End{File: "b.000007", Offset: 100}
+		p.publish(c)
+		if got := c.segment.Meta.LastEventTime; !got.Equal(event) {
+			t.Errorf("the segment's last event is of %s now, it was of %s", got, event)
+		}
+		var status zkpaths.Status
+		p.d.progress.describe(&status)
+		return status.DurableTime.Time
+	}
+	p := newPipeline(&dump{progress: progress{advanced: make(chan struct{})}}, nil, archive.End{}, nil, nil)
+	toCome := time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, step := range []struct {
+		name              string
+		event, read, want time.Time
+	}{
+		{"an event of now", read.Truncate(time.Second), read, read.Truncate(time.Second)},
+		{"an event of 2060", toCome, read, read},
+		{"an event of 1990", time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), read.Add(time.Second), read},
+		{"another of 2060, later", toCome, read.Add(5 * time.Second), read.Add(5 * time.Second)},
+		{"an event of now again", read.Add(9 * time.Second), read.Add(10 * time.Second), read.Add(9 * time.Second)},
+	} {
+		if got := stored(p, step.event, step.read); !got.Equal(step.want) {
+			t.Errorf("after %s: durable to %s, want %s", step.name, got, step.want)
 		}
 	}
 }
