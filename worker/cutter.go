@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"binkeeper/archive"
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 	"binkeeper/worker/source"
 
@@ -79,7 +80,7 @@ func (c *cutter) add(ev *source.Event, s stream) {
 	c.lastEvent = ev.Start
 	switch {
 	case ev.Start == 0: // the magic stands in front of a file's first event
-		c.lastEvent = source.MagicSize
+		c.lastEvent = binlog.MagicSize
 		c.atHead = true
 	case c.atHead:
 		c.previous, _ = s.Previous()

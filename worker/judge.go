@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"binkeeper/archive"
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 	"binkeeper/internal/secret"
 	"binkeeper/worker/source"
@@ -279,7 +280,7 @@ func shorter(files []source.BinlogFile, file string, offset int64) bool {
 // size is the number of bytes that the stream has of f.
 func size(f source.BinlogFile) int64 {
 	if f.Encrypted {
-		return f.Size - source.EncryptionHeaderSize
+		return f.Size - binlog.EncryptionHeaderSize
 	}
 	return f.Size
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
 )
@@ -87,19 +88,19 @@ func repeatTransactions(b *testing.B, path string, n int) int64 {
 		b.Fatal(err)
 	}
 	var events [][]byte
-	for rest := data[len(magic):]; len(rest) > 0; {
-		size := parseHeader(rest).size
+	for rest := data[len(binlog.Magic):]; len(rest) > 0; {
+		size := binlog.ParseHeader(rest).Size
 		events = append(events, rest[:size])
 		rest = rest[size:]
 	}
 	last := len(events) - 1
-	out := append([]byte(nil), magic[:]...)
+	out := append([]byte(nil), binlog.Magic[:]...)
 	write := func(events [][]byte) {
 		for _, event := range events {
 			out = append(out, event...)
 			copied := out[len(out)-len(event):]
 			binary.LittleEndian.PutUint32(copied[13:], uint32(len(out)))
-			end := len(copied) - checksumSize
+			end := len(copied) - binlog.ChecksumSize
 			binary.LittleEndian.PutUint32(copied[end:], crc32.ChecksumIEEE(copied[:end]))
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"binkeeper/internal/binlog"
 )
 
 // Start is where a dump begins: at the first byte of File, or after an Overlap in
@@ -27,7 +29,7 @@ type Overlap struct {
 }
 
 // beforeEvents is the offset of a file's first event.
-const beforeEvents = int64(len(magic))
+const beforeEvents = int64(len(binlog.Magic))
 
 // from returns the offset to ask the server for, which takes 32 bits. A farther
 // start is a dump of the whole file.

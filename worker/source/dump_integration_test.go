@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
@@ -132,7 +133,7 @@ func compareClosed(t *testing.T, source *servers.Source, files map[string]*copie
 		if err != nil {
 			t.Fatal(err)
 		}
-		want[len(magic)+17] &^= flagInUse // a crashed MariaDB leaves it set
+		want[len(binlog.Magic)+17] &^= binlog.FlagInUse // a crashed MariaDB leaves it set
 		name := filepath.Base(path)
 		file := files[name]
 		if file == nil {
@@ -281,7 +282,7 @@ func TestDumpOverCrashAndStop(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if event.Kind == FileEnd || event.NextFile != "" || event.Type == typeStop {
+			if event.Kind == FileEnd || event.NextFile != "" || event.Type == binlog.TypeStop {
 				ends = append(ends, fmt.Sprintf("%d.%d %s", event.Kind, event.Type, event.NextFile))
 			}
 		}
@@ -302,7 +303,7 @@ func TestDumpOverCrashAndStop(t *testing.T) {
 			}
 			overlap.NextFile = s.File()
 			s = dump(t, source, Start{File: name, Overlap: overlap})
-			if _, event, err := s.Next(nil, time.Time{}); err != nil || event.Start != 0 || event.Type != typeFormatDescription {
+			if _, event, err := s.Next(nil, time.Time{}); err != nil || event.Start != 0 || event.Type != binlog.TypeFormatDescription {
 				t.Errorf("in the file after %s: %+v, %v", name, event, err)
 			}
 		}
@@ -320,9 +321,9 @@ func TestDumpIdleAndFrozen(t *testing.T) {
 			}
 			if event.Kind == Heartbeat {
 				beats++
-				want := byte(typeHeartbeat2)
+				want := byte(binlog.TypeHeartbeat2)
 				if source.Kind().IsMariaDB() {
-					want = typeHeartbeat
+					want = binlog.TypeHeartbeat
 				}
 				if event.Type != want {
 					t.Errorf("heartbeat of type %d, want %d", event.Type, want)

@@ -29,7 +29,7 @@ func (s *Stream) begin(overlap *Overlap) error {
 		}
 		return differs(overlap, err)
 	}
-	s.tracker.resume(overlap.Open)
+	s.tracker.Resume(overlap.Open)
 	return nil
 }
 
@@ -91,6 +91,6 @@ func (s *Stream) follow(next string) error {
 	if s.file != next {
 		return fmt.Errorf("%w: %s is followed by %s, the archived one by %s", ErrDiffers, file, s.file, next)
 	}
-	s.tracker.resume("")
+	s.tracker.Resume("")
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
@@ -120,11 +121,11 @@ func writeFarFile(t *testing.T, path string) *Overlap {
 	if err != nil {
 		t.Fatal(err)
 	}
-	offset := int64(len(magic))
+	offset := int64(len(binlog.Magic))
 	for range 2 {
-		offset += int64(parseHeader(old[offset:]).size)
+		offset += int64(binlog.ParseHeader(old[offset:]).Size)
 	}
-	old[len(magic)+17] &^= flagInUse
+	old[len(binlog.Magic)+17] &^= binlog.FlagInUse
 	file, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -144,11 +145,11 @@ func writeFarFile(t *testing.T, path string) *Overlap {
 		write(head, offset)
 		offset += large
 	}
-	small := r.build(ignorable, ignorableFlag, uint32(offset+headerSize+1), []byte{7}, false)
+	small := r.build(ignorable, ignorableFlag, uint32(offset+binlog.HeaderSize+1), []byte{7}, false)
 	overlap := &Overlap{From: offset, To: offset + int64(len(small)), Hash: fmt.Sprintf("%016x", xxhash.Sum64(small))}
 	write(small, offset)
 	next := append(binary.LittleEndian.AppendUint64(nil, 4), "mysql-bin.000003"...)
-	write(r.build(typeRotate, 0, uint32(overlap.To)+headerSize+uint32(len(next)), next, false), overlap.To)
+	write(r.build(binlog.TypeRotate, 0, uint32(overlap.To)+binlog.HeaderSize+uint32(len(next)), next, false), overlap.To)
 	return overlap
 }
 

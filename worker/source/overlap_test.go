@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"binkeeper/internal/binlog"
 )
 
 // archived is the file that the recorder made: its bytes, and where each event
@@ -22,7 +24,7 @@ func TestBegin(t *testing.T) {
 	first := archive.offset // the end of the format description
 	archive.transaction(1)
 	second := archive.offset
-	archive.transaction(2).event(typeStop, nil)
+	archive.transaction(2).event(binlog.TypeStop, nil)
 	last := archive.offset
 
 	// What the source sends on a start at second.
@@ -37,8 +39,8 @@ func TestBegin(t *testing.T) {
 		{"whole file", record("mysql").start(file), nil, 0, nil},
 		{"from the format description", record("mysql").start(file).transaction(1), overlapFrom(archive, 4, second), second, nil},
 		{"from 0", record("mysql").start(file), overlapFrom(archive, 0, first), first, nil},
-		{"to the middle", resumed(), overlapFrom(archive, second, second+44+checksumSize+17), second + 65, nil},
-		{"to the end", resumed().event(typeStop, nil), overlapFrom(archive, second, last), last, nil},
+		{"to the middle", resumed(), overlapFrom(archive, second, second+44+binlog.ChecksumSize+17), second + 65, nil},
+		{"to the end", resumed().event(binlog.TypeStop, nil), overlapFrom(archive, second, last), last, nil},
 		{"nothing", record("mysql").resume(file, second), overlapFrom(archive, second, second), second, nil},
 		{"other bytes", resumed(), overlapFrom(archive, second, second+65), 0, ErrDiffers},
 		{"idle too early", record("mysql").resume(file, second).heartbeat(second), overlapFrom(archive, second, last), 0, ErrDiffers},
@@ -61,7 +63,7 @@ func TestBegin(t *testing.T) {
 		want    error
 	}{
 		{"torn too early", record("mysql").resume(file, second).refuse(1236, tornWords), overlapFrom(archive, second, last), 0, ErrDiffers},
-		{"torn where the archived one was ended", resumed().event(typeStop, nil).refuse(1236, tornWords), ended, 0, ErrTorn},
+		{"torn where the archived one was ended", resumed().event(binlog.TypeStop, nil).refuse(1236, tornWords), ended, 0, ErrTorn},
 	}...)
 	for _, tt := range tests {
 		if tt.name == "other bytes" {
@@ -117,7 +119,7 @@ func TestBeginBeyondTheFile(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if _, event, err := s.Next(nil, time.Time{}); s.File() != next || event.Start != 0 || event.Type != typeFormatDescription || err != nil {
+		if _, event, err := s.Next(nil, time.Time{}); s.File() != next || event.Start != 0 || event.Type != binlog.TypeFormatDescription || err != nil {
 			t.Errorf("%s: in %s %+v, %v", tt.name, s.File(), event, err)
 		}
 	}

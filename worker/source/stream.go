@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -34,9 +35,9 @@ type Stream struct {
 	crc     bool   // the file's events carry checksums
 	ended   string // the file that a rotate event has named, until it begins
 	large   largeEvent
-	tracker tracker
-	header  header // of the event that is judged
-	event   Event  // what take has come to
+	tracker binlog.Tracker
+	header  binlog.Header // of the event that is judged
+	event   Event         // what take has come to
 }
 
 // newStream returns a stream of file over conn, on which a dump from the offset
@@ -45,9 +46,9 @@ func newStream(ctx context.Context, conn transport, flavor gtid.Flavor, file str
 	s := &Stream{
 		ctx: ctx, release: func() error { return nil }, flavor: flavor, file: file, from: from, offset: from,
 		packets: packetReader{conn: conn, buf: make([]byte, readBufferSize), sequence: 1, patience: patience},
-		tracker: newTracker(flavor), arrived: new(atomic.Int64),
+		tracker: binlog.NewTracker(flavor), arrived: new(atomic.Int64),
 	}
-	if from <= int64(len(magic)) {
+	if from <= int64(len(binlog.Magic)) {
 		s.offset = 0
 	}
 	return s
@@ -61,16 +62,16 @@ func (s *Stream) Offset() int64 { return s.offset }
 
 // Open returns the GTID of the transaction that is open at Offset, or "" when none
 // is or it has no GTID.
-func (s *Stream) Open() string { return s.tracker.openGTID() }
+func (s *Stream) Open() string { return s.tracker.OpenGTID() }
 
 // TakeCompleted returns the transactions that were completed since the last call.
-func (s *Stream) TakeCompleted() *gtid.Set { return s.tracker.takeCompleted() }
+func (s *Stream) TakeCompleted() *gtid.Set { return s.tracker.TakeCompleted() }
 
 // Previous returns what the current file says was executed before it: its
 // previous-GTIDs event, or MariaDB's GTID list. It is false until that has been
 // read, which never happens in a file that the stream began past it.
 func (s *Stream) Previous() (*gtid.Set, bool) {
-	return s.tracker.previous, s.tracker.previous != nil
+	return s.tracker.Previous(), s.tracker.Previous() != nil
 }
 
 // Close closes the connection, which ends a Next that waits for it.
@@ -162,7 +163,7 @@ func (s *Stream) take(buf []byte, until time.Time) ([]byte, error) {
 		return buf, err
 	}
 	if s.event.Start == 0 {
-		buf = append(buf, magic[:]...)
+		buf = append(buf, binlog.Magic[:]...)
 	}
 	return append(buf, payload[1:]...), nil
 }
@@ -191,20 +192,20 @@ type largeEvent struct {
 // startLarge begins with an event whose first packet has a payload of size bytes.
 func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, error) {
 	p := &s.packets
-	const front = packetHeaderSize + 1 + headerSize
+	const front = packetHeaderSize + 1 + binlog.HeaderSize
 	if err := p.need(front, until); err != nil {
 		return buf, err
 	}
 	b := p.buffered()[packetHeaderSize:front]
-	h := parseHeader(b[1:])
+	h := binlog.ParseHeader(b[1:])
 	last := size < maxPacket
-	if b[0] != 0 || last && int(h.size) != size-1 || int(h.size) < size-1 {
-		return buf, s.corrupt("packet of %d bytes holds an event of %d", size, h.size)
+	if b[0] != 0 || last && int(h.Size) != size-1 || int(h.Size) < size-1 {
+		return buf, s.corrupt("packet of %d bytes holds an event of %d", size, h.Size)
 	}
 	p.skip(packetHeaderSize + 1)
 	p.sequence++
-	s.large = largeEvent{active: true, size: int(h.size), left: size - 1, last: last}
-	if s.together > 0 && int64(len(buf))+int64(h.size) > s.together && len(buf) > len(p.buf) {
+	s.large = largeEvent{active: true, size: int(h.Size), left: size - 1, last: last}
+	if s.together > 0 && int64(len(buf))+int64(h.Size) > s.together && len(buf) > len(p.buf) {
 		return buf, ErrNotYet
 	}
 	return s.takeLarge(buf, until)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -27,7 +28,7 @@ func TestStreamGivesTheFile(t *testing.T) {
 		{"heartbeats", func(r *recorder) { r.start("mysql-bin.000001").heartbeat(r.offset).transaction(1).heartbeat(r.offset) }, gtid.MySQL},
 		{"artificial event", func(r *recorder) {
 			r.start("mysql-bin.000001")
-			r.send(r.build(typeMariaGTIDList, flagArtificial, 0, make([]byte, 4), true))
+			r.send(r.build(binlog.TypeMariaGTIDList, binlog.FlagArtificial, 0, make([]byte, 4), true))
 			r.transaction(1)
 		}, gtid.MariaDB},
 		{"larger than the read buffer", func(r *recorder) { r.start("mysql-bin.000001").event(30, make([]byte, 700<<10)).transaction(1) }, gtid.MySQL},
@@ -41,7 +42,7 @@ func TestStreamGivesTheFile(t *testing.T) {
 			r.start("mysql-bin.000001").event(30, make([]byte, 2*maxPacket+5000)).transaction(1)
 		}, gtid.MySQL},
 		{"one full packet", func(r *recorder) {
-			r.start("mysql-bin.000001").event(30, make([]byte, maxPacket-1-headerSize-checksumSize)).transaction(1)
+			r.start("mysql-bin.000001").event(30, make([]byte, maxPacket-1-binlog.HeaderSize-binlog.ChecksumSize)).transaction(1)
 		}, gtid.MySQL},
 	}
 	for _, tt := range tests {
@@ -72,7 +73,7 @@ func TestStreamEvents(t *testing.T) {
 	r.start("mysql-bin.000001").transaction(1).gtid(2).query("CREATE TABLE t (a int)").heartbeat(r.offset)
 	r.rotate("mysql-bin.000002")
 	first := r.offset
-	r.start("mysql-bin.000002").transaction(3).event(typeStop, nil)
+	r.start("mysql-bin.000002").transaction(3).event(binlog.TypeStop, nil)
 	second := r.offset
 	r.start("mysql-bin.000003").gtid(4)
 	s, _ := r.stream(t, 4, 0)
@@ -95,7 +96,7 @@ func TestStreamEvents(t *testing.T) {
 	if got := strings.Join(story, " "); got != want {
 		t.Errorf("events\n got %s\nwant %s", got, want)
 	}
-	if e := events[0]; e.Start != 0 || e.End != 4+headerSize+2+50+4+1+41+1+4 || e.Time != 1700000000 {
+	if e := events[0]; e.Start != 0 || e.End != 4+binlog.HeaderSize+2+50+4+1+41+1+4 || e.Time != 1700000000 {
 		t.Errorf("format description %+v", e)
 	}
 	if e := events[8]; e.End != first || e.NextFile != "mysql-bin.000002" {
@@ -130,8 +131,8 @@ func TestStreamFarOffsets(t *testing.T) {
 	r.offset, r.sequence = far, s.packets.sequence
 	r.transaction(1).heartbeat(r.offset)
 	long := binary.LittleEndian.AppendUint64([]byte{1, 1, 'f', 2, 9, 0xfe}, uint64(r.offset))
-	r.send(r.build(typeHeartbeat2, 0, 0, long, true))
-	r.send(r.build(typeHeartbeat, 1, 0, append(binary.LittleEndian.AppendUint64(nil, uint64(r.offset)), "file"...), true))
+	r.send(r.build(binlog.TypeHeartbeat2, 0, 0, long, true))
+	r.send(r.build(binlog.TypeHeartbeat, 1, 0, append(binary.LittleEndian.AppendUint64(nil, uint64(r.offset)), "file"...), true))
 	s.packets.conn = &tape{pieces: [][]byte{r.packets}}
 	_, events, err := readAll(t, s)
 	if len(events) != 7 || s.Offset() != r.offset || !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -157,12 +158,12 @@ func TestStreamRefuses(t *testing.T) {
 		{name: "other file", r: record(gtid.MySQL).start("mysql-bin.000009"), corrupt: "asked for"},
 		{name: "no rotate first", r: record(gtid.MySQL).transaction(1), corrupt: "starts with an event of type 33"},
 		{name: "no format", r: record(gtid.MySQL).artificial("mysql-bin.000001", 4).transaction(1), corrupt: "event of type 33"},
-		{name: "two formats", r: started().event(typeFormatDescription, record(gtid.MySQL).format()), corrupt: "event of type 15"},
+		{name: "two formats", r: started().event(binlog.TypeFormatDescription, record(gtid.MySQL).format()), corrupt: "event of type 15"},
 		{name: "event after rotate", r: started().rotate("b").transaction(1), corrupt: "after the rotation to b"},
 		{name: "another rotation", r: started().rotate("b").artificial("c", 4), corrupt: "goes on with c"},
 		{name: "rotation into the middle", r: started().artificial("c", 5), corrupt: "goes on with c at 5"},
-		{name: "short GTID", r: started().event(typeGTID, make([]byte, 3)), corrupt: "too short"},
-		{name: "bad previous GTIDs", r: started().event(typePreviousGTIDs, make([]byte, 3)), corrupt: "malformed"},
+		{name: "short GTID", r: started().event(binlog.TypeGTID, make([]byte, 3)), corrupt: "too short"},
+		{name: "bad previous GTIDs", r: started().event(binlog.TypePreviousGTIDs, make([]byte, 3)), corrupt: "malformed"},
 		{name: "short event", r: func() *recorder { r := started(); r.packet(make([]byte, 9)); return r }(), corrupt: "event of 8 bytes"},
 		{name: "empty packet", r: func() *recorder { r := started(); r.packet(nil); return r }(), corrupt: "holds no event"},
 		{name: "false size", r: started().transaction(1), spoil: func(b []byte) { b[len(b)-31+9]++ }, corrupt: "says 32 bytes and has 31"},
@@ -291,7 +292,7 @@ func TestStreamSilenceIsNotTheCallers(t *testing.T) {
 		r.start("mysql-bin.000001")
 		go func() { _, _ = server.Write(r.packets) }()
 		time.Sleep(time.Hour) // the caller is busy elsewhere
-		if _, event, err := s.Next(nil, time.Time{}); err != nil || event.Type != typeFormatDescription {
+		if _, event, err := s.Next(nil, time.Time{}); err != nil || event.Type != binlog.TypeFormatDescription {
 			t.Errorf("%+v, %v", event, err)
 		}
 	})
@@ -338,7 +339,7 @@ func BenchmarkNext(b *testing.B) {
 		if len(s.packets.buffered()) == 0 && len(p.pieces[0]) == 0 {
 			pieces[0] = loop
 			p.pieces, s.offset, s.packets.sequence = pieces, from, loop[3]
-			s.tracker.completed.Reset()
+			s.tracker.TakeCompleted()
 		}
 		var err error
 		if buf, _, err = s.Next(buf[:0], time.Time{}); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -71,9 +72,9 @@ func (r *recorder) packet(payload []byte) {
 
 // build makes an event whose position is what is given.
 func (r *recorder) build(kind byte, flags uint16, logPos uint32, body []byte, crc bool) []byte {
-	size := headerSize + len(body)
+	size := binlog.HeaderSize + len(body)
 	if crc {
-		size += checksumSize
+		size += binlog.ChecksumSize
 	}
 	b := binary.LittleEndian.AppendUint32(nil, 1700000000)
 	b = append(b, kind)
@@ -92,15 +93,15 @@ func (r *recorder) send(event []byte) { r.packet(append([]byte{0}, event...)) }
 
 // event sends an event of the file.
 func (r *recorder) event(kind byte, body []byte) *recorder {
-	size := headerSize + len(body)
-	if r.crc || kind == typeFormatDescription {
-		size += checksumSize
+	size := binlog.HeaderSize + len(body)
+	if r.crc || kind == binlog.TypeFormatDescription {
+		size += binlog.ChecksumSize
 	}
 	logPos := uint32(r.offset + int64(size))
 	if r.zeroPos {
 		logPos = 0
 	}
-	event := r.build(kind, 0, logPos, body, r.crc || kind == typeFormatDescription)
+	event := r.build(kind, 0, logPos, body, r.crc || kind == binlog.TypeFormatDescription)
 	r.bytes = append(r.bytes, event...)
 	r.offset += int64(size)
 	r.send(event)
@@ -110,7 +111,7 @@ func (r *recorder) event(kind byte, body []byte) *recorder {
 // artificial sends the rotate event that names a file, from the offset at.
 func (r *recorder) artificial(file string, at int64) *recorder {
 	body := append(binary.LittleEndian.AppendUint64(nil, uint64(at)), file...)
-	r.send(r.build(typeRotate, flagArtificial, 0, body, r.crc && len(r.bytes) > 0))
+	r.send(r.build(binlog.TypeRotate, binlog.FlagArtificial, 0, body, r.crc && len(r.bytes) > 0))
 	return r
 }
 
@@ -118,15 +119,15 @@ func (r *recorder) artificial(file string, at int64) *recorder {
 func (r *recorder) start(file string) *recorder {
 	r.artificial(file, 4)
 	r.file, r.offset = file, 4
-	r.bytes = append(r.bytes, magic[:]...)
-	return r.event(typeFormatDescription, r.format())
+	r.bytes = append(r.bytes, binlog.Magic[:]...)
+	return r.event(binlog.TypeFormatDescription, r.format())
 }
 
 // resume sends what a dump from the middle of a file begins with.
 func (r *recorder) resume(file string, at int64) *recorder {
 	r.artificial(file, at)
 	r.file, r.offset = file, at
-	r.send(r.build(typeFormatDescription, 0, 0, r.format(), true))
+	r.send(r.build(binlog.TypeFormatDescription, 0, 0, r.format(), true))
 	return r
 }
 
@@ -134,7 +135,7 @@ func (r *recorder) resume(file string, at int64) *recorder {
 func (r *recorder) format() []byte {
 	body := binary.LittleEndian.AppendUint16(nil, 4)
 	body = append(body, make([]byte, 50+4)...)
-	body = append(body, headerSize)
+	body = append(body, binlog.HeaderSize)
 	body = append(body, make([]byte, 41)...)
 	if r.crc {
 		return append(body, 1)
@@ -143,12 +144,12 @@ func (r *recorder) format() []byte {
 }
 
 func (r *recorder) heartbeat(at int64) *recorder {
-	r.send(r.build(typeHeartbeat, 0, uint32(at), []byte(r.file), r.crc))
+	r.send(r.build(binlog.TypeHeartbeat, 0, uint32(at), []byte(r.file), r.crc))
 	return r
 }
 
 func (r *recorder) rotate(next string) *recorder {
-	return r.event(typeRotate, append(binary.LittleEndian.AppendUint64(nil, 4), next...))
+	return r.event(binlog.TypeRotate, append(binary.LittleEndian.AppendUint64(nil, 4), next...))
 }
 
 // refuse sends an error packet.
@@ -164,7 +165,7 @@ const testUUID = "aa010203-0405-0607-0809-0a0b0c0d0e0f"
 // gtid sends a GTID event of MySQL.
 func (r *recorder) gtid(n uint64) *recorder {
 	body := append([]byte{1}, testSID[:]...)
-	return r.event(typeGTID, append(binary.LittleEndian.AppendUint64(body, n), make([]byte, 17)...))
+	return r.event(binlog.TypeGTID, append(binary.LittleEndian.AppendUint64(body, n), make([]byte, 17)...))
 }
 
 func queryBody(text string) []byte {
@@ -174,11 +175,11 @@ func queryBody(text string) []byte {
 	return append(body, "12345test\x00"+text...)
 }
 
-func (r *recorder) query(text string) *recorder { return r.event(typeQuery, queryBody(text)) }
+func (r *recorder) query(text string) *recorder { return r.event(binlog.TypeQuery, queryBody(text)) }
 
 // transaction sends a small transaction.
 func (r *recorder) transaction(n uint64) *recorder {
-	return r.gtid(n).query("BEGIN").event(30, make([]byte, 40)).event(typeXID, make([]byte, 8))
+	return r.gtid(n).query("BEGIN").event(30, make([]byte, 40)).event(binlog.TypeXID, make([]byte, 8))
 }
 
 // stream returns a stream over what was recorded, in pieces of size bytes with a

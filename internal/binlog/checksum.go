@@ -1,11 +1,27 @@
-package source
+package binlog
 
 import (
 	"encoding/binary"
 	"hash/crc32"
 )
 
-// slices16 are the tables of the CRC32 by 16 bytes at once: slices[n][b] is what the
+// ChecksumFits reports whether the last 4 bytes of event are the CRC32 of the
+// others. The in-use flag of a format description does not count.
+func ChecksumFits(event []byte, h *Header) bool {
+	end := len(event) - ChecksumSize
+	if end < HeaderSize {
+		return false
+	}
+	want := binary.LittleEndian.Uint32(event[end:])
+	if h.Type != TypeFormatDescription || h.Flags&FlagInUse == 0 {
+		return Checksum(event[:end]) == want
+	}
+	masked := [HeaderSize]byte(event)
+	masked[17] &^= FlagInUse
+	return crc32.Update(crc32.ChecksumIEEE(masked[:]), crc32.IEEETable, event[HeaderSize:end]) == want
+}
+
+// slices16 are the tables of the CRC32 by 16 bytes at once: slices16[n][b] is what the
 // byte b does to the checksum n bytes later.
 var slices16 = makeSlices()
 
@@ -23,9 +39,9 @@ func makeSlices() *[16][256]uint32 {
 // and evenly the multiple of bytes that it is fast on.
 const byHardware, evenly = 64, 16
 
-// checksum is crc32.ChecksumIEEE, in half the time for the few dozen bytes that most
+// Checksum is crc32.ChecksumIEEE, in half the time for the few dozen bytes that most
 // events have.
-func checksum(b []byte) uint32 {
+func Checksum(b []byte) uint32 {
 	crc := ^uint32(0)
 	if len(b) >= byHardware {
 		even := len(b) &^ (evenly - 1)

@@ -1,4 +1,4 @@
-package source
+package binlog
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ func TestChecksum(t *testing.T) {
 		b[i] = byte(i*i + i>>3)
 	}
 	for n := range b {
-		if got, want := checksum(b[:n]), crc32.ChecksumIEEE(b[:n]); got != want {
+		if got, want := Checksum(b[:n]), crc32.ChecksumIEEE(b[:n]); got != want {
 			t.Errorf("%d bytes: got %08x, want %08x", n, got, want)
 		}
 	}
@@ -22,7 +22,7 @@ func TestChecksum(t *testing.T) {
 
 // BenchmarkChecksum is of the sizes of a small transaction's events.
 func BenchmarkChecksum(b *testing.B) {
-	for name, sum := range map[string]func([]byte) uint32{"own": checksum, "library": crc32.ChecksumIEEE} {
+	for name, sum := range map[string]func([]byte) uint32{"own": Checksum, "library": crc32.ChecksumIEEE} {
 		for _, size := range []int{27, 44, 53, 75, 1 << 20} {
 			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
 				event := make([]byte, size)
