@@ -49,6 +49,14 @@ func archived(t *testing.T) scene {
 	}
 }
 
+// ofMariaDB makes s one of a MariaDB whose only domain has gone back: 0-1-9 is archived.
+func ofMariaDB(s *scene) {
+	s.Timeline.Flavor, s.Server.Flavor = gtid.MariaDB, gtid.MariaDB
+	s.End.GTIDSet, s.Server.Executed = gtid.New(gtid.MariaDB), gtid.New(gtid.MariaDB)
+	s.End.GTIDSet.AddMariaDB(0, 1, 9)
+	s.Server.Executed.AddMariaDB(0, 1, 3)
+}
+
 // atFileEnd makes s one in which mysql-bin.000002 is archived whole.
 func atFileEnd(s *scene) {
 	s.End.File, s.End.Offset = "mysql-bin.000003", 0
@@ -98,6 +106,14 @@ func TestJudge(t *testing.T) {
 			s.Last.Position = 750
 		}, blocked: zkpaths.BlockedDiverged},
 		{name: "files lost", change: func(s *scene) { s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
+
+		{name: "a MariaDB domain went back: the overlap decides", change: ofMariaDB, want: course{Start: resumed}},
+		{name: "the same at a file's end, that file purged: the GTID list decides", change: func(s *scene) {
+			ofMariaDB(s)
+			atFileEnd(s)
+			s.Files = files("mysql-bin.000003")
+		}, want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		{name: "the same, and files lost", change: func(s *scene) { ofMariaDB(s); s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
 
 		{name: "purged", change: func(s *scene) { s.Files = files("mysql-bin.000003") }, blocked: zkpaths.BlockedPurged},
 		{name: "purged, accepted", change: func(s *scene) { s.Files = files("mysql-bin.000003"); accept(s, zkpaths.AcceptGap) },
