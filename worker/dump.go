@@ -27,6 +27,7 @@ type dump struct {
 	log      zerolog.Logger
 	progress progress
 	server   source.Server // who answered when the dump began
+	seen     string        // its identity, "" while nobody has answered; to be read after done
 
 	reading context.Context    // ends when no more is to be read
 	stop    context.CancelFunc // ends reading; what was read is stored and committed
@@ -111,7 +112,8 @@ func (d *dump) run() error {
 	if s.Server, s.Files, err = look(d.reading, conn); err != nil {
 		return err
 	}
-	if lacking := lacking(s); lacking != nil && !d.spec.Accept.Answers(zkpaths.AcceptNewTimeline, s.Last) {
+	d.seen = s.Server.Identity()
+	if lacking := lacking(s); lacking != nil && !accepted(s, archive.ReasonDiverged) {
 		if s.Server, err = conn.AwaitExecuted(d.reading, lacking); err != nil {
 			return err
 		}
@@ -185,7 +187,7 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 func (d *dump) checkOwner(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) error {
 	owner, err := arch.Owner(ctx)
 	if errors.Is(err, archive.ErrNotExist) {
-		if (last.Timeline > 0 || d.known != "") && !d.spec.Accept.Answers(zkpaths.AcceptArchive, last) {
+		if (last.Timeline > 0 || d.known != "") && !acceptedArchive(d.spec, last) {
 			return blockedBehind(fmt.Errorf("there is no archive at %s, although the task has archived up to %s", d.spec.Archive, cmp.Or(last.File, d.known)))
 		}
 		if err := d.t.t.Barrier(ctx); err != nil {
@@ -214,7 +216,7 @@ func (d *dump) walk(ctx context.Context, arch *archive.Archive, last zkpaths.Las
 		end, err = arch.Walk(ctx, hint)
 	}
 	if behind := (*archive.BehindError)(nil); errors.As(err, &behind) {
-		if !d.spec.Accept.Answers(zkpaths.AcceptArchive, last) {
+		if !acceptedArchive(d.spec, last) {
 			return end, blockedBehind(err)
 		}
 		end, err = arch.Walk(ctx, nil)
@@ -223,6 +225,12 @@ func (d *dump) walk(ctx context.Context, arch *archive.Archive, last zkpaths.Las
 		return archive.End{}, nil
 	}
 	return end, err
+}
+
+// acceptedArchive reports whether the operator wants to go on from the archive's end,
+// which is before the checkpoint. No server has been asked by then.
+func acceptedArchive(spec zkpaths.Spec, last zkpaths.LastCommit) bool {
+	return spec.Accept.Answers(zkpaths.AcceptArchive, zkpaths.BlockedArchiveBehind, "", last)
 }
 
 func blockedBehind(err error) error {

@@ -86,10 +86,8 @@ func judge(s scene) (course, error) {
 	if reason == "" {
 		reason = s.Found // without an answer to it, the stream is looked at again
 	}
-	accepted := reason == archive.ReasonGap && s.Spec.Accept.Answers(zkpaths.AcceptGap, s.Last) ||
-		reason != "" && reason != archive.ReasonGap && s.Spec.Accept.Answers(zkpaths.AcceptNewTimeline, s.Last)
 	switch {
-	case accepted:
+	case accepted(s, reason):
 		return course{Start: source.Start{File: s.Files[0].Name}, Begin: reason}, nil
 	case err != nil:
 		return course{}, err
@@ -106,6 +104,23 @@ func judge(s scene) (course, error) {
 		return course{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
 	}
 	return course{Start: startAt(resume)}, nil
+}
+
+// accepted reports whether the operator has answered the block, of this server, with
+// a new timeline of the given reason.
+func accepted(s scene, reason string) bool {
+	answers := func(answer, block string) bool {
+		return s.Spec.Accept.Answers(answer, block, s.Server.Identity(), s.Last)
+	}
+	switch reason {
+	case archive.ReasonGap:
+		return answers(zkpaths.AcceptGap, zkpaths.BlockedPurged)
+	case archive.ReasonDiverged:
+		return answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged)
+	case archive.ReasonOtherSource:
+		return answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource)
+	}
+	return false
 }
 
 // tornCourse goes on with the file after one that a crash has left torn, proven by

@@ -63,8 +63,15 @@ func atFileEnd(s *scene) {
 	s.End.Last.EndsFile, s.End.Last.NextFile = true, "mysql-bin.000003"
 }
 
+// accept answers as an earlier version does, to no reason in particular.
 func accept(s *scene, answer string) {
 	s.Spec.Accept = &zkpaths.Accept{Answer: answer, Timeline: s.Last.Timeline, File: s.Last.File, Position: s.Last.Position}
+}
+
+// acceptFor answers a block for reason, with the given server behind the address.
+func acceptFor(s *scene, answer, reason, server string) {
+	accept(s, answer)
+	s.Spec.Accept.Reason, s.Spec.Accept.Server = reason, server
 }
 
 func TestJudge(t *testing.T) {
@@ -93,6 +100,18 @@ func TestJudge(t *testing.T) {
 			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
 		{name: "another server, the wrong answer", change: func(s *scene) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptGap) },
 			blocked: zkpaths.BlockedOtherSource},
+		{name: "another server, accepted by its name", change: func(s *scene) {
+			s.Server.UUID = uuidB
+			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
+		}, want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
+		{name: "a third server, when another one was accepted", change: func(s *scene) {
+			s.Server.UUID = "33333333-3333-3333-3333-333333333333"
+			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
+		}, blocked: zkpaths.BlockedOtherSource},
+		{name: "another server, when its own divergence was accepted", change: func(s *scene) {
+			s.Server.UUID = uuidB
+			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, uuidA)
+		}, blocked: zkpaths.BlockedOtherSource},
 		{name: "another flavor", change: func(s *scene) { s.Server.Flavor = gtid.MariaDB }, blocked: zkpaths.BlockedOtherSource},
 
 		{name: "transactions lost", change: func(s *scene) { s.Server.Executed = mysqlSet(t, uuidA+":1-8") }, blocked: zkpaths.BlockedDiverged},
@@ -105,6 +124,14 @@ func TestJudge(t *testing.T) {
 			accept(s, zkpaths.AcceptNewTimeline)
 			s.Last.Position = 750
 		}, blocked: zkpaths.BlockedDiverged},
+		{name: "transactions lost, when another server was accepted", change: func(s *scene) {
+			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
+			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
+		}, blocked: zkpaths.BlockedDiverged},
+		{name: "found in the stream, accepted", change: func(s *scene) {
+			s.Found = archive.ReasonDiverged
+			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, uuidA)
+		}, want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
 		{name: "files lost", change: func(s *scene) { s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
 
 		{name: "a MariaDB domain went back: the overlap decides", change: ofMariaDB, want: course{Start: resumed}},

@@ -191,6 +191,7 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 	base, version, err := m.checkpoint(ctx, status.File)
 	if block := (*blockedError)(nil); errors.As(err, &block) {
 		status = status.Say(zkpaths.StateBlocked, m.inst.Place(), status.Term, time.Now(), block.reason, block.Error(), hintOf(err))
+		status.SeenServer = ""
 		m.tally.say(status)
 		return nil, status, errors.Join(err, m.inst.SetStatus(ctx, status))
 	}

@@ -25,7 +25,8 @@ func (f *fleet) change(id string, change func(*zkpaths.Spec)) {
 	}
 }
 
-// accept answers the block that the task is in.
+// accept answers the block that the task is in; without one, as an earlier version's
+// command does.
 func (f *fleet) accept(id, answer string) {
 	f.t.Helper()
 	v, err := f.sess.Look(f.t.Context(), id)
@@ -33,7 +34,8 @@ func (f *fleet) accept(id, answer string) {
 		f.t.Fatal(err)
 	}
 	f.change(id, func(s *zkpaths.Spec) {
-		s.Accept = &zkpaths.Accept{Answer: answer, Timeline: v.LastCommit.Timeline, File: v.LastCommit.File, Position: v.LastCommit.Position, At: zkpaths.At(time.Now())}
+		s.Accept = &zkpaths.Accept{Answer: answer, Timeline: v.LastCommit.Timeline, File: v.LastCommit.File, Position: v.LastCommit.Position,
+			Reason: v.Status.Reason, Server: v.Status.SeenServer, At: zkpaths.At(time.Now())}
 	})
 }
 

@@ -293,6 +293,7 @@ func (t *term) ended(err error) {
 	t.doubted = t.doubted || t.dump.disproved(trouble)
 	// The next attempt looks at the file behind; if this one did, it is to be waited with.
 	t.torn = trouble.kind == endedTorn && !t.dump.torn
+	seen := t.dump.seen
 	t.dump = nil
 	t.m.tally.ended(trouble)
 	switch trouble.kind {
@@ -324,6 +325,7 @@ func (t *term) ended(err error) {
 		t.found = foundReasons[trouble.reason]
 		t.away, t.failures = time.Time{}, 0
 		t.trouble(zkpaths.StateBlocked, trouble)
+		t.status.SeenServer = seen
 		return
 	}
 	t.failures++

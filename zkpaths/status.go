@@ -36,15 +36,19 @@ const MaxTransitions = 16
 // Status is what the primary says of itself: /tasks/<id>/status.
 type Status struct {
 	Head
-	State       string       `json:"state"`
-	Term        int64        `json:"term"`
-	ServerID    string       `json:"server_id"`
-	Instance    string       `json:"instance"` // the znode name of the instance that speaks
-	Since       Time         `json:"since"`    // of State
-	UpdatedAt   Time         `json:"updated_at"`
-	Reason      string       `json:"reason"`
-	Detail      string       `json:"detail"` // the error behind the reason, in words
-	Hint        string       `json:"hint"`   // what to do
+	State     string `json:"state"`
+	Term      int64  `json:"term"`
+	ServerID  string `json:"server_id"`
+	Instance  string `json:"instance"` // the znode name of the instance that speaks
+	Since     Time   `json:"since"`    // of State
+	UpdatedAt Time   `json:"updated_at"`
+	Reason    string `json:"reason"`
+	Detail    string `json:"detail"` // the error behind the reason, in words
+	Hint      string `json:"hint"`   // what to do
+	// SeenServer names the server that answered at the source's address when the task
+	// was found to be blocked: MySQL's server_uuid, or "server id N" with MariaDB's
+	// server_uid behind it. It is "" when none was asked, and in every other state.
+	SeenServer  string       `json:"seen_server"`
 	CaughtUp    bool         `json:"caught_up"`
 	BehindBytes int64        `json:"behind_bytes"` // from the archive's end to the source's
 	File        string       `json:"file"`
@@ -116,6 +120,9 @@ func (s Status) Say(state string, by Place, term int64, at time.Time, reason, de
 	}
 	next.State, next.Term, next.ServerID, next.Instance = state, term, by.ServerID, by.Name
 	next.UpdatedAt, next.Reason, next.Detail, next.Hint = now, reason, shortened(detail), hint
+	if state != StateBlocked {
+		next.SeenServer = ""
+	}
 	return next
 }
 

@@ -110,23 +110,43 @@ func TestSpecCheck(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	last := zkpaths.LastCommit{Timeline: 1, File: "mysql-bin.000003", Position: 400}
-	answer := &zkpaths.Accept{Answer: zkpaths.AcceptGap, Timeline: 1, File: "mysql-bin.000003", Position: 400}
+	older := zkpaths.Accept{Answer: zkpaths.AcceptNewTimeline, Timeline: 1, File: "mysql-bin.000003", Position: 400}
+	answer := older
+	answer.Reason, answer.Server = zkpaths.BlockedDiverged, "a"
 	moved := last
 	moved.Position++
 	tests := map[string]struct {
-		accept *zkpaths.Accept
-		answer string
-		last   zkpaths.LastCommit
-		want   bool
+		accept                 *zkpaths.Accept
+		answer, reason, server string
+		last                   zkpaths.LastCommit
+		want                   bool
 	}{
-		"given":           {answer, zkpaths.AcceptGap, last, true},
-		"none":            {nil, zkpaths.AcceptGap, last, false},
-		"another answer":  {answer, zkpaths.AcceptArchive, last, false},
-		"checkpoint gone": {answer, zkpaths.AcceptGap, moved, false},
+		"given":                         {&answer, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "a", last, true},
+		"none":                          {nil, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "a", last, false},
+		"another answer":                {&answer, zkpaths.AcceptGap, zkpaths.BlockedDiverged, "a", last, false},
+		"checkpoint gone":               {&answer, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "a", moved, false},
+		"another reason":                {&answer, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, "a", last, false},
+		"another server":                {&answer, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "b", last, false},
+		"an earlier version's":          {&older, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, "b", last, true},
+		"an earlier version's, another": {&older, zkpaths.AcceptGap, zkpaths.BlockedPurged, "b", last, false},
 	}
 	for name, test := range tests {
-		if got := test.accept.Answers(test.answer, test.last); got != test.want {
+		if got := test.accept.Answers(test.answer, test.reason, test.server, test.last); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+// The server that was seen is part of the question that a blocked task asks, and of no
+// other state.
+func TestSeenServer(t *testing.T) {
+	by, at := zkpaths.Place{Name: "server_1_0000000000", ServerID: "1"}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	status := zkpaths.NewStatus(at).Say(zkpaths.StateBlocked, by, 1, at, zkpaths.BlockedOtherSource, "", "")
+	status.SeenServer = "a"
+	if again := status.Say(zkpaths.StateBlocked, by, 1, at, zkpaths.BlockedOtherSource, "", ""); again.SeenServer != "a" {
+		t.Errorf("said again, it names %q", again.SeenServer)
+	}
+	if over := status.Say(zkpaths.StateRunning, by, 1, at, "", "", ""); over.SeenServer != "" {
+		t.Errorf("when it is over, it names %q", over.SeenServer)
 	}
 }

@@ -43,19 +43,26 @@ const (
 	AcceptArchive     = "archive"
 )
 
-// Accept answers one block and no other: it holds only while the checkpoint
-// stands where it stood when the operator looked.
+// Accept answers one block and no other: it holds only for the reason and the
+// server that the status named when the operator answered, and while the checkpoint
+// stands where it stood then.
 type Accept struct {
 	Answer   string `json:"answer"` // AcceptGap, AcceptNewTimeline or AcceptArchive
 	Timeline int64  `json:"timeline"`
 	File     string `json:"file"`
 	Position int64  `json:"position"`
-	At       Time   `json:"at"`
+	// Reason is the status' Reason, one of the Blocked words; "" in an answer of an
+	// earlier version, which holds for every reason and server.
+	Reason string `json:"reason,omitempty"`
+	Server string `json:"server,omitempty"` // the status' SeenServer
+	At     Time   `json:"at"`
 }
 
-// Answers reports whether a allows answer for a task whose checkpoint is last.
-func (a *Accept) Answers(answer string, last LastCommit) bool {
-	return a != nil && a.Answer == answer && a.Timeline == last.Timeline && a.File == last.File && a.Position == last.Position
+// Answers reports whether a allows answer for a task that is blocked for reason with
+// server behind its address, "" when none was asked, and whose checkpoint is last.
+func (a *Accept) Answers(answer, reason, server string, last LastCommit) bool {
+	return a != nil && a.Answer == answer && a.Timeline == last.Timeline && a.File == last.File && a.Position == last.Position &&
+		(a.Reason == "" || a.Reason == reason && a.Server == server)
 }
 
 // Bounds of a spec's sizes and times. A segment is held in memory, four at most

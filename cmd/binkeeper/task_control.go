@@ -53,8 +53,8 @@ func (p *program) taskResume() *cobra.Command {
 		Use:   "resume ID",
 		Short: "Back up a paused task again, or answer a blocked one",
 		Long: `Back up a paused task again, or answer a blocked one: binkeeper task show says
-why it is blocked, and which answer there is. An answer holds for this block
-and no later one.
+why it is blocked, and which answer there is. An answer holds for this block, its
+reason and the server that was seen, and for no other one.
 
 ` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.Conflict, cli.NoZooKeeper, cli.TimedOut),
 		Example:           "  binkeeper task resume orders --wait\n  binkeeper task resume orders --accept-gap",
@@ -150,7 +150,10 @@ func acceptance(id string, i int, view coord.TaskView, now time.Time) (*zkpaths.
 		return nil, cli.Fail(cli.Conflict, answerTo(id, reason), "task %s is blocked by %s, which --%s does not answer", id, reason, answers[i].flag)
 	}
 	last := view.LastCommit
-	return &zkpaths.Accept{Answer: answers[i].answer, Timeline: last.Timeline, File: last.File, Position: last.Position, At: zkpaths.At(now)}, nil
+	return &zkpaths.Accept{
+		Answer: answers[i].answer, Timeline: last.Timeline, File: last.File, Position: last.Position,
+		Reason: reason, Server: view.Status.SeenServer, At: zkpaths.At(now),
+	}, nil
 }
 
 func answerTo(id, reason string) string {

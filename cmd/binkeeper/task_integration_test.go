@@ -139,7 +139,7 @@ func TestServedTask(t *testing.T) {
 		t.Errorf("the error does not name the right answer: %s", stderr)
 	}
 	o.run(cli.OK, "task", "resume", "orders", "--accept-new-timeline")
-	if got := o.show("orders").Spec.Accept; !got.Answers(zkpaths.AcceptNewTimeline, term.Last()) {
+	if got := o.show("orders").Spec.Accept; !got.Answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "", term.Last()) {
 		t.Errorf("accept: %+v, the checkpoint is %+v", got, term.Last())
 	}
 

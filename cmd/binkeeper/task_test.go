@@ -141,7 +141,7 @@ func TestAcceptance(t *testing.T) {
 	}
 	last := zkpaths.LastCommit{Timeline: 2, File: "mysql-bin.000007", Position: 4711}
 	for _, tt := range tests {
-		view := coord.TaskView{LastCommit: last, Status: zkpaths.Status{State: tt.state, Reason: tt.reason}}
+		view := coord.TaskView{LastCommit: last, Status: zkpaths.Status{State: tt.state, Reason: tt.reason, SeenServer: "uuid-a"}}
 		got, err := acceptance("x", flag(tt.flag), view, time.Now())
 		if tt.want == "" {
 			if cli.ErrorCode(err) != cli.Conflict || cli.Hint(err) == "" {
@@ -149,11 +149,12 @@ func TestAcceptance(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !got.Answers(tt.want, last) {
+		if err != nil || !got.Answers(tt.want, tt.reason, "uuid-a", last) {
 			t.Errorf("%+v: got %+v, %v", tt, got, err)
 		}
-		if last := (zkpaths.LastCommit{Timeline: 2, File: "mysql-bin.000007", Position: 4712}); got.Answers(tt.want, last) {
-			t.Errorf("%+v: it answers a later block too", tt)
+		later := zkpaths.LastCommit{Timeline: 2, File: "mysql-bin.000007", Position: 4712}
+		if got.Answers(tt.want, tt.reason, "uuid-a", later) || got.Answers(tt.want, "another", "uuid-a", last) || got.Answers(tt.want, tt.reason, "uuid-b", last) {
+			t.Errorf("%+v: it answers a later block too, or for another reason or server", tt)
 		}
 	}
 }

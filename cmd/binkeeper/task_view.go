@@ -50,8 +50,9 @@ func summary(view coord.TaskView) string {
 type taskDetail struct {
 	Format int `json:"format"`
 	taskRow
-	Detail      string               `json:"detail"` // the error behind the reason, in words
-	Spec        *zkpaths.Spec        `json:"spec"`   // null when unreadable, as last_commit
+	Detail      string               `json:"detail"`      // the error behind the reason, in words
+	SeenServer  string               `json:"seen_server"` // to whom an answer to a block is given
+	Spec        *zkpaths.Spec        `json:"spec"`        // null when unreadable, as last_commit
 	Instances   []instanceRow        `json:"instances"`
 	LastCommit  *zkpaths.LastCommit  `json:"last_commit"`
 	Transitions []zkpaths.Transition `json:"transitions"`
@@ -69,7 +70,10 @@ type instanceRow struct {
 }
 
 func newTaskDetail(id string, view coord.TaskView) taskDetail {
-	d := taskDetail{Format: outputFormat, taskRow: newTaskRow(id, view), Detail: view.Status.Detail, Instances: []instanceRow{}, Transitions: transitions(view)}
+	d := taskDetail{
+		Format: outputFormat, taskRow: newTaskRow(id, view), Detail: view.Status.Detail, SeenServer: view.Status.SeenServer,
+		Instances: []instanceRow{}, Transitions: transitions(view),
+	}
 	if view.SpecErr == nil {
 		d.Spec = &view.Spec
 	}
@@ -100,7 +104,7 @@ func (l listOutput) rows() [][]string {
 // rows of one task are one fact each.
 func (d taskDetail) rows() [][]string {
 	rows := [][]string{
-		{"task", d.ID}, {"state", d.State}, {"desired", d.Desired}, {"reason", d.Reason}, {"detail", d.Detail}, {"hint", d.Hint},
+		{"task", d.ID}, {"state", d.State}, {"desired", d.Desired}, {"reason", d.Reason}, {"detail", d.Detail}, {"seen server", d.SeenServer}, {"hint", d.Hint},
 		{"primary", d.Primary}, {"standbys", strings.Join(d.Standbys, ",")},
 		{"source", d.Source}, {"archive", d.Archive},
 		{"durable to", when(d.DurableTime)}, {"behind", size(d.BehindBytes)},

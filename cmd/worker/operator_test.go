@@ -28,9 +28,11 @@ func (s *stage) setDesired(desired string) {
 // accept answers the block that the task is in.
 func (s *stage) accept(answer string) {
 	s.t.Helper()
-	end := s.look().LastCommit
+	v := s.look()
+	end := v.LastCommit
 	s.change(func(spec *zkpaths.Spec) {
-		spec.Accept = &zkpaths.Accept{Answer: answer, Timeline: end.Timeline, File: end.File, Position: end.Position, At: zkpaths.At(time.Now())}
+		spec.Accept = &zkpaths.Accept{Answer: answer, Timeline: end.Timeline, File: end.File, Position: end.Position,
+			Reason: v.Status.Reason, Server: v.Status.SeenServer, At: zkpaths.At(time.Now())}
 	})
 }
 
