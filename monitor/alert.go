@@ -2,11 +2,10 @@ package monitor
 
 import (
 	"fmt"
-	"hash/fnv"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 const (
@@ -58,16 +57,13 @@ func (a *Alert) resolved(at time.Time) *Alert {
 	return &over
 }
 
-// fingerprint is Prometheus' own of a label set: FNV-1a over names and values.
+// fingerprint is Prometheus' own of a label set.
 func fingerprint(labels map[string]string) string {
-	h := fnv.New64a()
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		h.Write([]byte(name))
-		h.Write([]byte{0xff})
-		h.Write([]byte(labels[name]))
-		h.Write([]byte{0xff})
+	set := model.LabelSet{}
+	for name, value := range labels {
+		set[model.LabelName(name)] = model.LabelValue(value)
 	}
-	return fmt.Sprintf("%016x", h.Sum64())
+	return set.Fingerprint().String()
 }
 
 // newConditionAlert is a condition of a task, firing since the wall clock's startsAt.

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"binkeeper/internal/api"
 )
 
 // deadAfter is how long the monitor's loop may be silent: it turns every second.
@@ -62,14 +63,14 @@ type ChannelTest struct {
 func (m *Monitor) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", m.livez)
-	mux.HandleFunc("GET /readyz", m.readyz)
+	mux.HandleFunc("GET /readyz", api.Readyz(m.Ready, m.details))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.meters.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /version", func(rw http.ResponseWriter, _ *http.Request) {
-		writeJSON(rw, map[string]string{"version": m.cfg.Version})
+		api.WriteJSON(rw, map[string]string{"version": m.cfg.Version})
 	})
-	mux.HandleFunc("GET /api/v1/tasks", func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, TaskList{jsonFormat, m.rows()}) })
-	mux.HandleFunc("GET /api/v1/alerts", func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, AlertList{jsonFormat, m.firing()}) })
-	mux.HandleFunc("POST /api/v1/alerts/test", func(rw http.ResponseWriter, r *http.Request) { writeJSON(rw, m.test(r.Context())) })
+	mux.HandleFunc("GET /api/v1/tasks", func(rw http.ResponseWriter, _ *http.Request) { api.WriteJSON(rw, TaskList{jsonFormat, m.rows()}) })
+	mux.HandleFunc("GET /api/v1/alerts", func(rw http.ResponseWriter, _ *http.Request) { api.WriteJSON(rw, AlertList{jsonFormat, m.firing()}) })
+	mux.HandleFunc("POST /api/v1/alerts/test", func(rw http.ResponseWriter, r *http.Request) { api.WriteJSON(rw, m.test(r.Context())) })
 	return mux
 }
 
@@ -81,28 +82,13 @@ func (m *Monitor) livez(rw http.ResponseWriter, _ *http.Request) {
 	rw.Write([]byte("ok\n"))
 }
 
-func (m *Monitor) readyz(rw http.ResponseWriter, r *http.Request) {
-	trouble := m.Ready()
-	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if trouble != nil {
-		rw.WriteHeader(http.StatusServiceUnavailable)
+// details says how many alerts wait for each channel.
+func (m *Monitor) details() []string {
+	var lines []string
+	for _, c := range m.channels {
+		lines = append(lines, fmt.Sprintf("channel %s: %d waiting", c.name, c.length()))
 	}
-	if r.URL.Query().Has("verbose") {
-		if trouble != nil {
-			fmt.Fprintf(rw, "[-]zookeeper: %v\n", trouble)
-		} else {
-			fmt.Fprintln(rw, "[+]zookeeper ok")
-		}
-		for _, c := range m.channels {
-			fmt.Fprintf(rw, "[ ]channel %s: %d waiting\n", c.name, c.length())
-		}
-		return
-	}
-	if trouble != nil {
-		fmt.Fprintln(rw, trouble)
-		return
-	}
-	fmt.Fprintln(rw, "ok")
+	return lines
 }
 
 // errLooking says that the first look at all tasks is under way.
@@ -194,10 +180,4 @@ func (m *Monitor) test(ctx context.Context) TestResult {
 	}
 	sends.Wait()
 	return TestResult{jsonFormat, results}
-}
-
-func writeJSON(rw http.ResponseWriter, v any) {
-	rw.Header().Set("Content-Type", "application/json")
-	rw.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(rw).Encode(v)
 }

@@ -1,10 +1,10 @@
 package worker
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 
+	"binkeeper/internal/api"
 	"binkeeper/zkpaths"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -25,40 +25,24 @@ func (w *Worker) Handler() http.Handler {
 	mux.HandleFunc("GET /livez", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Write([]byte("ok\n"))
 	})
-	mux.HandleFunc("GET /readyz", w.readyz)
+	mux.HandleFunc("GET /readyz", api.Readyz(w.Ready, w.details))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(w.meters.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /version", func(rw http.ResponseWriter, _ *http.Request) {
-		writeJSON(rw, map[string]string{"version": w.cfg.Version, "server_id": w.cfg.ServerID})
+		api.WriteJSON(rw, map[string]string{"version": w.cfg.Version, "server_id": w.cfg.ServerID})
 	})
 	mux.HandleFunc("GET /api/v1/tasks", func(rw http.ResponseWriter, _ *http.Request) {
-		writeJSON(rw, taskList{Format: zkpaths.Format, Tasks: w.taskViews()})
+		api.WriteJSON(rw, taskList{Format: zkpaths.Format, Tasks: w.taskViews()})
 	})
 	return mux
 }
 
-func (w *Worker) readyz(rw http.ResponseWriter, r *http.Request) {
-	err := w.Ready()
-	verbose := r.URL.Query().Has("verbose")
-	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if err != nil {
-		rw.WriteHeader(http.StatusServiceUnavailable)
-	}
-	switch {
-	case verbose && err != nil:
-		fmt.Fprintf(rw, "[-]zookeeper: %v\n", err)
-	case verbose:
-		fmt.Fprintln(rw, "[+]zookeeper ok")
-	case err != nil:
-		fmt.Fprintln(rw, err)
-	default:
-		fmt.Fprintln(rw, "ok")
-	}
-	if !verbose {
-		return
-	}
+// details says how each task stands.
+func (w *Worker) details() []string {
+	var lines []string
 	for _, t := range w.taskViews() {
-		fmt.Fprintf(rw, "[ ]task %s: %s\n", t.ID, t.summary())
+		lines = append(lines, fmt.Sprintf("task %s: %s", t.ID, t.summary()))
 	}
+	return lines
 }
 
 // A taskList is what /api/v1/tasks serves: docs/metrics.md describes it.
@@ -104,10 +88,4 @@ func (w *Worker) taskViews() []taskView {
 		})
 	}
 	return views
-}
-
-func writeJSON(rw http.ResponseWriter, v any) {
-	rw.Header().Set("Content-Type", "application/json")
-	rw.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(rw).Encode(v)
 }

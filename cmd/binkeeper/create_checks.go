@@ -139,14 +139,6 @@ func identity(flavor gtid.Flavor, uuid, uid string, number uint32) string {
 	return fmt.Sprintf("%s, server id %d %s", flavor, number, uid)
 }
 
-// newUUID returns a random UUID (RFC 9562, version 4).
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
 // newServerID returns a random MySQL server id that is not taken.
 func newServerID(taken []uint32) uint32 {
 	for {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -75,7 +76,7 @@ func (f *createFlags) spec(now time.Time) (zkpaths.Spec, error) {
 	spec := zkpaths.Spec{
 		Source: f.source, PasswordRef: f.passwordRef, Archive: f.archive, Start: f.start,
 		SegmentSize: int64(f.segmentSize), FlushInterval: zkpaths.Duration(f.flush), CheckpointInterval: zkpaths.Duration(f.checkpoint),
-		Desired: zkpaths.Running, TaskUID: newUUID(), ReplicaUUID: newUUID(), ReplicaServerID: newServerID(nil), CreatedAt: zkpaths.At(now),
+		Desired: zkpaths.Running, TaskUID: uuid.NewString(), ReplicaUUID: uuid.NewString(), ReplicaServerID: newServerID(nil), CreatedAt: zkpaths.At(now),
 	}
 	return spec, checkSpec(&spec)
 }
