@@ -65,6 +65,10 @@
 // range, hashes and flags, the write was its own and the reply was lost; anything
 // else is a *ConflictError, after which only a new Walk tells where the end is.
 //
+// An object can be read before it is durable: its writer may have died just before
+// it was. So who has walked to the end calls Sync before it makes a checkpoint of it
+// or publishes anything behind it.
+//
 // # Reading
 //
 // An object may be missing because it is not written yet, or because it was lost.

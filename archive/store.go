@@ -46,6 +46,13 @@ type Store interface {
 	// missing, whatever their order. It ends after the first error.
 	List(ctx context.Context, dir, after string) iter.Seq2[Entry, error]
 
+	// Sync makes what stands under names durable and returns once it would survive a
+	// crash: the objects, and the folders that they are in. Their writers may have
+	// died, or failed, just before that. A store in which nothing can be read before it
+	// is durable has nothing to do, and returns nil. One that looks returns ErrNotExist
+	// for a name that is not taken.
+	Sync(ctx context.Context, names ...string) error
+
 	// Delete removes an object for good. Deleting what is not there is no error.
 	Delete(ctx context.Context, name string) error
 

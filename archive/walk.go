@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 
 	"binkeeper/internal/gtid"
 )
@@ -58,6 +59,25 @@ func (a *Archive) Walk(ctx context.Context, hint *Hint) (End, error) {
 		return End{}, &BehindError{Checkpoint: *hint, End: c.end}
 	}
 	return c.end, nil
+}
+
+// Sync makes durable what a Walk to end relied on, before a checkpoint says that it
+// is archived: whose archive it is, the timeline, and the last segment. Their
+// writers may not have come to it. What precedes them was durable before they were
+// written. It returns *ConflictError when something has gone since the Walk.
+func (a *Archive) Sync(ctx context.Context, end End) error {
+	names := []string{path.Join(a.task, ownerName)}
+	if end.Timeline > 0 {
+		names = append(names, a.timelineObject(end.Timeline))
+	}
+	if end.HasLast {
+		names = append(names, a.SegmentName(end.Timeline, end.Last.File, end.Last.Start))
+	}
+	err := a.store.Sync(ctx, names...)
+	if errors.Is(err, ErrNotExist) {
+		return &ConflictError{a.task, "has changed since its end was found: " + err.Error()}
+	}
+	return err
 }
 
 // walkStart returns the end of the hinted segment, or the timeline's beginning

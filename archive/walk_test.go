@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -204,6 +205,54 @@ func TestWalkHintIsUsed(t *testing.T) {
 	if got, want := b.walk(hint).GTIDSet.String(), uuid+":1-50"; got != want {
 		t.Errorf("got %s, want the hint's set %s with what came after", got, want)
 	}
+}
+
+// TestSync checks that a walk's end is durable only after all that it relied on is,
+// although its writers came to an end of themselves before it was.
+func TestSync(t *testing.T) {
+	b := newBuilder(t)
+	segment := b.SegmentName(1, file(1), 0)
+	tests := []struct {
+		name  string
+		build func()
+		want  []string
+	}{
+		{"no segment", func() {}, []string{"orders/task.json", "orders/00000001/timeline.json"}},
+		{"a file ends", func() { b.rotate(100, file(2)) }, []string{"orders/task.json", "orders/00000001/timeline.json", segment}},
+	}
+	for _, test := range tests {
+		test.build()
+		store := &syncingStore{Store: b.store}
+		a := archive.New(store, task)
+		if err := a.Sync(t.Context(), b.walk(nil)); err != nil || !slices.Equal(store.synced, test.want) {
+			t.Errorf("%s: synced %q, %v, want %q", test.name, store.synced, err, test.want)
+		}
+	}
+	store := &syncingStore{Store: b.store}
+	if err := archive.New(store, task).Sync(t.Context(), archive.End{}); err != nil || !slices.Equal(store.synced, tests[0].want[:1]) {
+		t.Errorf("no timeline: synced %q, %v", store.synced, err)
+	}
+	faulty := storetest.NewFaulty(t, b.store)
+	faulty.FailSync(1, nil)
+	if err := archive.New(faulty, task).Sync(t.Context(), b.end); !errors.Is(err, storetest.ErrInjected) {
+		t.Errorf("got %v, want the store's error", err)
+	}
+	b.remove(b.path(1, file(1), 0))
+	conflict := (*archive.ConflictError)(nil)
+	if err := b.Sync(t.Context(), b.end); !errors.As(err, &conflict) || !strings.Contains(err.Error(), segment) {
+		t.Errorf("the last segment has gone: got %v, want a *ConflictError that names it", err)
+	}
+}
+
+// A syncingStore keeps the names that it is to make durable.
+type syncingStore struct {
+	archive.Store
+	synced []string
+}
+
+func (s *syncingStore) Sync(ctx context.Context, names ...string) error {
+	s.synced = append(s.synced, names...)
+	return s.Store.Sync(ctx, names...)
 }
 
 func TestWalkBehind(t *testing.T) {

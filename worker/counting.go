@@ -33,6 +33,12 @@ func (s countingStore) List(ctx context.Context, dir, after string) iter.Seq2[ar
 	}
 }
 
+func (s countingStore) Sync(ctx context.Context, names ...string) error {
+	err := s.Store.Sync(ctx, names...)
+	s.count(err)
+	return err
+}
+
 func (s countingStore) count(err error) {
 	if err == nil {
 		s.calls.Add(1)

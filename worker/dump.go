@@ -143,8 +143,8 @@ func (d *dump) run() error {
 	return newPipeline(d, arch, end, stream, c).run()
 }
 
-// findEnd opens the archive and walks to its chain's end. The commit of that
-// end is the barrier: it proves that this is still the primary's term, and
+// findEnd opens the archive, walks to its chain's end and makes that durable: what
+// can be read may be lost in a crash yet. The commit of that end is the barrier: it proves that this is still the primary's term, and
 // raises the term above every one in the archive.
 func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 	s := scene{Spec: d.spec, Last: d.t.t.Last(), Found: d.found, Torn: d.torn}
@@ -169,6 +169,9 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 		}
 		s.Timeline = timelines[len(timelines)-1]
 		d.t.m.tally.sawTimelines(timelines)
+	}
+	if err := arch.Sync(ctx, s.End); err != nil {
+		return nil, s, err
 	}
 	next := checkpointAt(s.End)
 	if s.End.Term > d.t.t.Number() || s.End.Term == d.t.t.Number() && !d.t.walked {

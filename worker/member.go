@@ -245,6 +245,9 @@ func (m *member) rebuild(ctx context.Context, known string) (zkpaths.LastCommit,
 	if err != nil {
 		return zkpaths.LastCommit{}, err
 	}
+	if err := arch.Sync(ctx, end); err != nil {
+		return zkpaths.LastCommit{}, err
+	}
 	c := checkpointAt(end)
 	c.Term = end.Term
 	return c, nil

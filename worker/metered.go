@@ -68,6 +68,13 @@ func (s meteredStore) List(ctx context.Context, dir, after string) iter.Seq2[arc
 	}
 }
 
+func (s meteredStore) Sync(ctx context.Context, names ...string) error {
+	began := time.Now()
+	err := s.Store.Sync(ctx, names...)
+	s.meters.storeDid(s.scheme, "sync", time.Since(began), err)
+	return err
+}
+
 func (s meteredStore) Delete(ctx context.Context, name string) error {
 	began := time.Now()
 	err := s.Store.Delete(ctx, name)

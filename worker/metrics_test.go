@@ -336,6 +336,9 @@ func TestStoresAreMeasured(t *testing.T) {
 	if err := store.Create(over, "a/d", []byte("6")); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
+	if err := store.Sync(t.Context(), "a/b"); err != nil {
+		t.Fatal(err)
+	}
 	if err := store.Delete(t.Context(), "a/b"); err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +347,7 @@ func TestStoresAreMeasured(t *testing.T) {
 	}
 	check(t, scrape(t, w), map[string]float64{
 		op("connect", "error"): 1, op("connect", "ok"): 1, op("create", "ok"): 1, op("create", "exists"): 1, op("create", "canceled"): 1,
-		op("open", "absent"): 1, op("open", "error"): 0, op("list", "ok"): 1, op("delete", "ok"): 1,
+		op("open", "absent"): 1, op("open", "error"): 0, op("list", "ok"): 1, op("sync", "ok"): 1, op("delete", "ok"): 1,
 		`binkeeper_storage_operation_duration_seconds{operation="create",store="file"}`: 3,
 		`binkeeper_archive_bytes_total{kind="stored",task="orders"}`:                    5,
 	})

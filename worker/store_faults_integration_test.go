@@ -112,6 +112,33 @@ func testBadStores(t *testing.T, away time.Duration) {
 	}
 }
 
+// Folders that cannot be synced: segments stand in the archive that a crash would take away. As long as that lasts, no walk
+// makes a checkpoint of what it finds, whoever walks.
+func TestCheckpointWaitsForDurability(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	bad := f.startOnBadStore(hurry)
+	f.write(10)
+	f.compare("orders")
+	bad.FailSync(storetest.After, syscall.EIO)
+	f.write(10)
+	before := f.await("orders", "word that the store is bad", 20*time.Second, func(v coord.TaskView) bool {
+		return v.Status.State == zkpaths.StateStarting && v.Status.Reason == "store-away"
+	})
+	met := bad.Met()
+	f.write(10)
+	now := f.await("orders", "more attempts, by both workers", 30*time.Second, func(v coord.TaskView) bool {
+		return bad.Met() >= met+5 && v.Status.ServerID != before.Status.ServerID
+	})
+	if got, want := now.LastCommit, before.LastCommit; got.File != want.File || got.Position != want.Position {
+		t.Errorf("the checkpoint went from %s:%d to %s:%d, of which nothing is durable", want.File, want.Position, got.File, got.Position)
+	}
+	bad.Heal()
+	f.await("orders", "archiving after the store was mended", time.Minute, running)
+	f.compare("orders")
+}
+
 // A store whose every call hangs, and then goes through after all, as a hard mount of a server that was away: who is
 // primary gives the term up, and so does the one after.
 func TestStoreHangs(t *testing.T) {

@@ -232,6 +232,49 @@ func (s *Store) syncDir(dir string) error {
 	return s.calls.sync(d)
 }
 
+// Sync implements archive.Store. A name that can be read may be lost in a crash: its
+// writer may have been killed between the link and the sync of the folder, or that
+// sync has failed; and what was put back by hand was never synced at all.
+func (s *Store) Sync(ctx context.Context, names ...string) error {
+	var dirs []string
+	for _, name := range names {
+		if err := s.begin(ctx, "sync", name); err != nil {
+			return err
+		}
+		if err := s.syncObject(name); isNotExist(err) {
+			return fmt.Errorf("sync %s: %w", name, archive.ErrNotExist)
+		} else if err != nil {
+			return s.fail("sync", name, err)
+		}
+		for dir := path.Dir(name); !slices.Contains(dirs, dir); dir = path.Dir(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	for _, dir := range dirs {
+		if err := s.syncDir(dir); err != nil {
+			return s.fail("sync", dir, err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, dir := range dirs {
+		s.durable[dir] = true // what is above it has been synced as well
+	}
+	return nil
+}
+
+func (s *Store) syncObject(name string) error {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return fs.ErrNotExist // a folder is no object
+	}
+	return s.calls.sync(f)
+}
+
 // Open implements archive.Store.
 func (s *Store) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	if err := s.begin(ctx, "open", name); err != nil {

@@ -139,6 +139,58 @@ func TestDurable(t *testing.T) {
 	check("delete", step{"sync", "a/b"})
 }
 
+// TestSync checks that all that names an object becomes durable, whoever made it: here
+// one who never syncs, as a writer that is killed in time, or a hand.
+func TestSync(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "a/b/c"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a/x", "a/b/y", "a/b/c/z"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		names []string
+		want  []step
+	}{
+		{nil, nil},
+		{[]string{"a/x"}, []step{{"sync", "a/x"}, {"sync", "a"}, {"sync", "."}}},
+		{[]string{"a/x", "a/b/y", "a/b/c/z"}, []step{{"sync", "a/x"}, {"sync", "a/b/y"}, {"sync", "a/b/c/z"},
+			{"sync", "a"}, {"sync", "."}, {"sync", "a/b"}, {"sync", "a/b/c"}}},
+	}
+	for _, test := range tests {
+		s := open(t, dir)
+		var steps []step
+		record(s, &steps)
+		if err := s.Sync(t.Context(), test.names...); err != nil {
+			t.Fatal(err)
+		}
+		if !equal(steps, test.want) {
+			t.Errorf("Sync(%q): got %v, want %v", test.names, steps, test.want)
+		}
+		failing := open(t, dir)
+		for n := range test.want {
+			calls := 0
+			injectSync(&failing.calls, func() error {
+				if calls++; calls == n+1 {
+					return syscall.EIO
+				}
+				return nil
+			})
+			if err := failing.Sync(t.Context(), test.names...); !errors.Is(err, syscall.EIO) || len(failing.durable) > 1 {
+				t.Errorf("Sync(%q), sync %d failed: got %v, and %v is believed to be durable", test.names, n+1, err, failing.durable)
+			}
+			failing = open(t, dir)
+		}
+	}
+	s := open(t, dir)
+	if err := s.Sync(t.Context(), "a/b/missing"); !errors.Is(err, archive.ErrNotExist) {
+		t.Errorf("missing: got %v, want ErrNotExist", err)
+	}
+}
+
 func equal(a, b []step) bool {
 	if len(a) != len(b) {
 		return false

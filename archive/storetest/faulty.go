@@ -43,6 +43,7 @@ const (
 	opens   kind = "Open"
 	reads   kind = "Read of Open"
 	lists   kind = "List"
+	syncs   kind = "Sync"
 )
 
 type call struct {
@@ -81,6 +82,11 @@ func (f *Faulty) FailRead(nth int, err error) {
 // FailList makes the nth List fail with err, or ErrInjected when err is nil.
 func (f *Faulty) FailList(nth int, err error) {
 	f.plan(call{lists, nth}, &fault{err: f.storeError("list", err)})
+}
+
+// FailSync makes the nth Sync fail with err, or ErrInjected when err is nil.
+func (f *Faulty) FailSync(nth int, err error) {
+	f.plan(call{syncs, nth}, &fault{err: f.storeError("sync", err)})
 }
 
 // HangCreate makes the nth Create hang until release is called, whatever happens to
@@ -184,4 +190,12 @@ func (f *Faulty) List(ctx context.Context, dir, after string) iter.Seq2[archive.
 		return func(yield func(archive.Entry, error) bool) { yield(archive.Entry{}, planned.err) }
 	}
 	return f.Store.List(ctx, dir, after)
+}
+
+// Sync implements archive.Store.
+func (f *Faulty) Sync(ctx context.Context, names ...string) error {
+	if planned := f.strike(syncs); planned != nil {
+		return planned.err
+	}
+	return f.Store.Sync(ctx, names...)
 }

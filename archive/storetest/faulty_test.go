@@ -53,6 +53,7 @@ func TestFaultMustStrike(t *testing.T) {
 		{"FailOpen", func(f *Faulty) { f.FailOpen(1, nil) }},
 		{"FailRead", func(f *Faulty) { f.FailRead(1, nil) }},
 		{"FailList", func(f *Faulty) { f.FailList(1, nil) }},
+		{"FailSync", func(f *Faulty) { f.FailSync(1, nil) }},
 		{"HangCreate", func(f *Faulty) { f.HangCreate(2, After) }},
 	}
 	for _, test := range tests {

@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"iter"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,13 +28,13 @@ type Outage struct {
 
 // weather is how every call fares.
 type weather struct {
-	name       string        // of what was ordered; "": nothing
-	err        error         // it fails with this
-	readOnly   bool          // unless it reads
-	after      bool          // a Create fails after it took effect
-	slow       time.Duration // it takes this much longer
-	hangs      bool          // it waits until the weather is over, or its context
-	createOnly bool          // it strikes Creates alone
+	name     string        // of what was ordered; "": nothing
+	err      error         // it fails with this
+	readOnly bool          // unless it reads
+	after    bool          // a Create fails after it took effect
+	slow     time.Duration // it takes this much longer
+	hangs    bool          // it waits until the weather is over, or its context
+	syncs    bool          // it strikes what has to become durable alone: Create and Sync
 }
 
 // NewOutage returns a store that does what store does, until it is told to go bad.
@@ -48,10 +50,10 @@ func (o *Outage) Away(err error) { o.turn(weather{name: "Away", err: err}) }
 // ReadOnly makes every Create and Delete fail with err.
 func (o *Outage) ReadOnly(err error) { o.turn(weather{name: "ReadOnly", err: err, readOnly: true}) }
 
-// FailSync makes every Create fail with err: Before it has taken effect, as when
-// the file cannot be synced, or After, as when its folder cannot.
+// FailSync makes every Create and Sync fail with err, a Create Before it has taken
+// effect, as when the file cannot be synced, or After, as when its folder cannot.
 func (o *Outage) FailSync(when When, err error) {
-	o.turn(weather{name: "FailSync", err: err, createOnly: true, after: when == After})
+	o.turn(weather{name: "FailSync", err: err, syncs: true, after: when == After})
 }
 
 // Slow makes every call take d longer, unless its context ends.
@@ -88,7 +90,7 @@ func (o *Outage) suffer(ctx context.Context, op, name string) (before, after err
 	o.mu.Lock()
 	w, lifted := o.weather, o.lifted
 	writes := op == "create" || op == "delete"
-	strikes := w.name != "" && (!w.createOnly || op == "create") && (!w.readOnly || writes)
+	strikes := w.name != "" && (!w.syncs || op == "create" || op == "sync") && (!w.readOnly || writes)
 	if strikes {
 		o.met++
 	}
@@ -128,6 +130,14 @@ func (o *Outage) Create(ctx context.Context, name string, parts ...[]byte) error
 		return err
 	}
 	return after // also of a name that is taken: what has it is not known to be durable
+}
+
+// Sync implements archive.Store.
+func (o *Outage) Sync(ctx context.Context, names ...string) error {
+	if before, after := o.suffer(ctx, "sync", strings.Join(names, " ")); before != nil || after != nil {
+		return cmp.Or(before, after)
+	}
+	return o.Store.Sync(ctx, names...)
 }
 
 // Open implements archive.Store.

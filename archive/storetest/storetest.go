@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) archive.Store) {
 		{"ListAfter", testListAfter},
 		{"ListMissing", testListMissing},
 		{"ListStopped", testListStopped},
+		{"Sync", testSync},
 		{"Delete", testDelete},
 		{"Names", testNames},
 		{"Canceled", testCanceled},
@@ -227,6 +228,30 @@ func testListStopped(t *testing.T, s archive.Store) {
 			t.Errorf("got %v, %v, want a", entry, err)
 		}
 		break
+	}
+}
+
+// testSync syncs what the store has made. That nothing changes is all that can be
+// seen of it without a crash.
+func testSync(t *testing.T, s archive.Store) {
+	names := []string{"dir/object", "dir/deeper/object", "object"}
+	for _, name := range names {
+		create(t, s, name, name)
+	}
+	for _, synced := range [][]string{nil, names[:1], names} {
+		if err := s.Sync(t.Context(), synced...); err != nil {
+			t.Errorf("Sync(%q): %v", synced, err)
+		}
+	}
+	for _, name := range names {
+		if got := read(t, s, name, 0, -1); got != name {
+			t.Errorf("%s: got %q after a Sync", name, got)
+		}
+	}
+	for _, name := range []string{"missing", "dir", "dir/missing", "dir/object/below"} {
+		if err := s.Sync(t.Context(), "dir/object", name); err != nil && !errors.Is(err, archive.ErrNotExist) {
+			t.Errorf("Sync(%s): got %v, want ErrNotExist or nothing", name, err)
+		}
 	}
 }
 
