@@ -140,7 +140,7 @@ func judgeEnd(err error) ending {
 		return saying(endedBlocked, zkpaths.BlockedArchiveBroken)
 	case errors.As(err, &store):
 		return saying(endedByTrouble, reasonStore)
-	case errors.As(err, &forbidden):
+	case errors.As(err, &forbidden), errors.As(err, new(*coord.RefusedError)):
 		return saying(endedByTrouble, reasonCoordination)
 	case errors.Is(err, source.ErrEvicted):
 		return ending{endedByTrouble, reasonSource, err.Error(), hintEvicted}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"binkeeper/archive"
-	"binkeeper/internal/coord"
 	"binkeeper/internal/gtid"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
@@ -274,64 +273,4 @@ func (p *pipeline) publish(c *cut) {
 	case p.news <- struct{}{}:
 	default:
 	}
-}
-
-// checkpoint commits what is stored, one commit at a time and at most one in a
-// checkpoint interval. While ZooKeeper is away it waits: the archive goes on
-// growing, and is the truth.
-func (p *pipeline) checkpoint(ctx context.Context) error {
-	for {
-		select {
-		case <-p.news:
-		case <-p.stored:
-			return p.lastCheckpoint(ctx)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		changed := p.d.t.m.sess.Changed()
-		err := p.commit(ctx)
-		pause := time.After(time.Duration(p.d.spec.CheckpointInterval))
-		if errors.Is(err, coord.ErrDisconnected) {
-			p.again()
-			pause = nil
-		} else if err != nil {
-			return err
-		} else {
-			changed = nil
-		}
-		select {
-		case <-pause:
-		case <-changed:
-		case <-p.stored:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// lastCheckpoint commits what the last commit did not cover. Without ZooKeeper it
-// is left to the next primary's walk.
-func (p *pipeline) lastCheckpoint(ctx context.Context) error {
-	select {
-	case <-p.news:
-	default:
-		return nil
-	}
-	if err := p.commit(ctx); !errors.Is(err, coord.ErrDisconnected) {
-		return err
-	}
-	return nil
-}
-
-func (p *pipeline) again() {
-	select {
-	case p.news <- struct{}{}:
-	default:
-	}
-}
-
-func (p *pipeline) commit(ctx context.Context) error {
-	p.mu.Lock()
-	next := p.newest
-	p.mu.Unlock()
-	return p.d.t.commit(ctx, next)
 }

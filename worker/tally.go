@@ -157,10 +157,12 @@ func (t *tally) wrote(err error) {
 	}
 }
 
-// committed counts a checkpoint.
+// committed counts a checkpoint, or that ZooKeeper has refused one.
 func (t *tally) committed(err error) {
 	if err == nil {
 		t.checkpoints.Add(1)
+	} else if errors.As(err, new(*coord.RefusedError)) {
+		t.errors.add(reasonCoordination)
 	}
 }
 

@@ -43,7 +43,7 @@ func startAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	ensemble, err = servers.StartZooKeeper(context.Background(), servers.ZooKeeperOptions{Dir: dir, JavaArgs: []string{"-Dzookeeper.forceSync=no"}})
+	ensemble, err = servers.StartZooKeeper(context.Background(), servers.ZooKeeperOptions{Dir: dir, JavaArgs: []string{"-Dzookeeper.forceSync=no", "-Dzookeeper.enforceQuota=true"}})
 	err = errors.Join(err, os.Setenv("FLEET_PASSWORD", servers.Password), flag.Set("test.parallel", parallelTests))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -54,7 +54,11 @@ func (p *program) explain(err error) error {
 	if own := (*cli.ExitError)(nil); !away || errors.As(err, &own) || errors.Is(err, coord.ErrUnreachable) {
 		return err
 	}
-	return cli.Fail(cli.NoZooKeeper, "check that the ensemble has a quorum; --timeout says how long to try", "ZooKeeper %s: %w", p.zookeeper, err)
+	hint := "check that the ensemble has a quorum; --timeout says how long to try"
+	if refused := (*coord.RefusedError)(nil); errors.As(err, &refused) {
+		hint = refused.Hint()
+	}
+	return cli.Fail(cli.NoZooKeeper, hint, "ZooKeeper %s: %w", p.zookeeper, err)
 }
 
 // pollInterval is how often poll looks: a status has no watch here, and an

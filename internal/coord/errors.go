@@ -151,7 +151,7 @@ func failedAt(err error, index int) bool {
 }
 
 // definite holds the answers by which a server says that it has carried
-// out nothing. Connection loss comes in many shapes; only this list is closed.
+// out nothing, besides refusals. Connection loss comes in many shapes; only this list is closed.
 var definite = []error{
 	zk.ErrNoNode, zk.ErrBadVersion, zk.ErrNodeExists, zk.ErrNotEmpty, zk.ErrNoAuth,
 	zk.ErrNoChildrenForEphemerals, zk.ErrInvalidACL, zk.ErrBadArguments, zk.ErrInvalidPath,
@@ -163,7 +163,8 @@ func isDefinite(err error) bool {
 			return true
 		}
 	}
-	return false
+	var refusal *RefusedError
+	return errors.As(err, &refusal)
 }
 
 func isOver(err error) bool {

@@ -123,11 +123,18 @@ func follow[T any](ctx context.Context, s *Session, path string,
 	var watch <-chan zk.Event
 	loop := func() {
 		defer close(values)
+		refused := backoff{session: s}
 		for {
 			value, fresh, err := look(ctx, watch != nil)
 			pause := s.relist
 			switch {
+			case passing(err):
+				if refused.wait(ctx, err) != nil {
+					return
+				}
+				continue
 			case err == nil:
+				refused.pause = 0
 				if fresh != nil {
 					watch = fresh
 				}

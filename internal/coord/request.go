@@ -23,9 +23,15 @@ func begin[T any](s *Session, call func(*zk.Conn) (T, error)) (*request[T], erro
 		return nil, err
 	}
 	r := &request[T]{session: s, let: make(chan struct{})}
+	s.mu.Lock()
+	w := s.wire
+	s.mu.Unlock()
 	err := s.own(func() {
 		defer close(r.let)
 		r.value, r.err = call(s.conn)
+		if r.err = answered(r.err); errors.Is(r.err, errMoved) {
+			s.hangUp(w, errMoved) // the server takes another connection for the session's: a new one settles it
+		}
 	})
 	return r, err
 }
@@ -135,9 +141,10 @@ func (s *Session) ensure(ctx context.Context, path string) error {
 }
 
 // certain runs look, which may be run any number of times, after a Sync. When
-// the connection is lost it waits for the next one and runs it again, until ctx
-// or the session ends.
+// the connection is lost it waits for the next one and runs it again, and when the
+// server refuses for now it waits and asks again, until ctx or the session ends.
 func (s *Session) certain(ctx context.Context, look func() error) error {
+	refused := backoff{session: s}
 	for {
 		if err := s.awaitConnected(ctx); err != nil {
 			return err
@@ -145,6 +152,12 @@ func (s *Session) certain(ctx context.Context, look func() error) error {
 		err := s.sync(ctx)
 		if err == nil {
 			err = look()
+		}
+		if passing(err) {
+			if err := refused.wait(ctx, err); err != nil {
+				return err
+			}
+			continue
 		}
 		if !isLoss(err) {
 			return err
@@ -156,10 +169,21 @@ func (s *Session) certain(ctx context.Context, look func() error) error {
 }
 
 // decide sends a write and finds out what became of it: while that is unknown,
-// landed looks, and a write that did not land is sent again.
+// landed looks, and a write that did not land is sent again, as is one that was
+// refused for now.
 func (s *Session) decide(ctx context.Context, send func() error, landed func() (bool, error)) error {
+	refused := backoff{session: s}
 	for {
 		err := send()
+		if passing(err) {
+			if err := refused.wait(ctx, err); err != nil {
+				return err
+			}
+			if err := s.awaitConnected(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		if !errors.Is(err, errUnknown) || ctx.Err() != nil {
 			return err
 		}
@@ -207,7 +231,7 @@ func (s *Session) multi(ctx context.Context, ops ...any) ([]zk.MultiResponse, er
 func (s *Session) beginMulti(ops ...any) (*request[[]zk.MultiResponse], error) {
 	return begin(s, func(c *zk.Conn) ([]zk.MultiResponse, error) {
 		replies, err := c.Multi(ops...)
-		if isDefinite(err) {
+		if err = answered(err); isDefinite(err) {
 			return nil, &failedOp{culprit(replies), err}
 		}
 		return replies, err
@@ -218,7 +242,7 @@ func (s *Session) beginMulti(ops ...any) (*request[[]zk.MultiResponse], error) {
 // before it without an error and those after it with one that is no answer.
 func culprit(replies []zk.MultiResponse) int {
 	for i, reply := range replies {
-		if isDefinite(reply.Error) {
+		if isDefinite(answered(reply.Error)) {
 			return i
 		}
 	}

@@ -33,11 +33,18 @@ func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []in
 	}
 	limit := s.Timeout() + twoTicks
 	patience := time.After(limit)
+	refused := backoff{session: s}
 	for late := false; ; {
 		changed := s.Changed()
 		_, err := s.multi(ctx, s.createOp(path, data, zk.FlagEphemeral))
 		if err == nil {
 			return nil
+		}
+		if errors.As(err, new(*RefusedError)) {
+			if err := refused.wait(ctx, err); err != nil {
+				return fmt.Errorf("register worker %s: %w", path, err)
+			}
+			continue
 		}
 		if !errors.Is(err, zk.ErrNodeExists) && !isLoss(err) {
 			return fmt.Errorf("register worker %s: %w", path, err)
