@@ -324,21 +324,6 @@ func TestGTIDSet(t *testing.T) {
 	}
 }
 
-func TestOwner(t *testing.T) {
-	b := newBuilder(t)
-	mine := archive.Owner{TaskUID: "other", CreatedAt: created}
-	got, err := b.CreateOwner(t.Context(), mine)
-	if want := (archive.Owner{Format: 1, Task: task, TaskUID: "uid", CreatedAt: created}); err != nil || got != want {
-		t.Errorf("got %+v, %v, want who was there: %+v", got, err, want)
-	}
-	b.write(b.dir+"/orders/task.json", []byte("{}"))
-	if broken := (*archive.BrokenError)(nil); true {
-		if _, err := b.Owner(t.Context()); !errors.As(err, &broken) {
-			t.Errorf("got %v, want *BrokenError", err)
-		}
-	}
-}
-
 func TestCreateTimeline(t *testing.T) {
 	b := newBuilder(t)
 	b.data(100)

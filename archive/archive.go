@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"reflect"
 	"slices"
 	"time"
@@ -20,14 +19,6 @@ type Archive struct {
 
 // New returns the archive of a task. It does no I/O.
 func New(store Store, task string) *Archive { return &Archive{store, task} }
-
-// Owner is the content of task.json: whose archive this is.
-type Owner struct {
-	Format    int       `json:"format"`
-	Task      string    `json:"task"`
-	TaskUID   string    `json:"task_uid"` // random, drawn at the task's creation
-	CreatedAt time.Time `json:"created_at"`
-}
 
 // Reasons of a timeline.
 const (
@@ -79,30 +70,6 @@ type Place struct {
 	Position int64  `json:"position"`
 }
 
-// Owner returns whose archive this is. It returns ErrNotExist when nobody's.
-func (a *Archive) Owner(ctx context.Context) (Owner, error) {
-	var o Owner
-	name := path.Join(a.task, ownerName)
-	if err := readObject(ctx, a.store, name, &o); err != nil {
-		return Owner{}, err
-	}
-	if o.TaskUID == "" {
-		return Owner{}, &BrokenError{name, "has no task_uid"}
-	}
-	return o, nil
-}
-
-// CreateOwner makes the archive o's, unless it is somebody's, and returns whose it
-// is.
-func (a *Archive) CreateOwner(ctx context.Context, o Owner) (Owner, error) {
-	o.Format, o.Task, o.CreatedAt = Format, a.task, o.CreatedAt.UTC()
-	err := createObject(ctx, a.store, path.Join(a.task, ownerName), o)
-	if errors.Is(err, ErrExist) {
-		return a.Owner(ctx)
-	}
-	return o, err
-}
-
 // Timelines returns the archive's timelines, the newest last. There may be none.
 func (a *Archive) Timelines(ctx context.Context) ([]Timeline, error) {
 	var timelines []Timeline
@@ -110,7 +77,7 @@ func (a *Archive) Timelines(ctx context.Context) ([]Timeline, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list timelines of %s: %w", a.task, err)
 		}
-		n, ok := parseTimelineDir(entry.Name)
+		n, ok := parseNumber(entry.Name)
 		if !ok || !entry.Dir {
 			continue
 		}

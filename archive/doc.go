@@ -12,15 +12,33 @@
 // A store holds the archives of any number of tasks. Each is a set of immutable
 // objects, created once and never changed:
 //
-//	orders/task.json                                           whose archive this is
+//	orders/task.json                                           whose archive this is: owner 1
+//	orders/owners/00000002.json                                whose it is since: owner 2
 //	orders/00000001/timeline.json                              timeline 1: one unbroken history of one source server
 //	orders/00000001/mysql-bin.000042/00000000000000000000.zst  a segment, named by the offset of its first byte
 //	orders/00000001/mysql-bin.000042/00000000000001048576.zst
 //
-// Timelines have 8 digits, offsets 20. The names of a file's segments sort as
+// Timelines and owners have 8 digits, offsets 20. The names of a file's segments sort as
 // their offsets do; those of files do not always sort as their numbers, which
 // count (mysql-bin.999999 comes before mysql-bin.1000000). Names that begin with
 // ".tmp-" are no objects.
+//
+// # Owners
+//
+// A task has a task_uid, drawn at random when it is created. task.json is made with
+// the archive, and never changes:
+//
+//	{"format":1,"task":"orders","task_uid":"…","created_at":"2026-11-20T10:43:00Z"}
+//
+// A task that takes the archive over, such as one that comes back after its ensemble
+// has lost its data, has a task_uid of its own and creates the next object of owners/,
+// create-only. number is that of its name, took_over the task_uid before:
+//
+//	{"format":1,"task":"orders","task_uid":"…","created_at":"…","number":2,"took_over":"…"}
+//
+// The archive is the highest owner's. Any other task, alive elsewhere, is not to begin
+// a dump or a timeline. Numbers may be missing: a task that was never created takes its
+// object back. A reader of the binlog needs none of this.
 //
 // # A segment
 //

@@ -43,7 +43,7 @@ func (a *Archive) Export(ctx context.Context, dir string, which int64, progress 
 	for _, tl := range timelines {
 		into := dir
 		if which == All {
-			into = filepath.Join(dir, timelineDir(tl.Timeline))
+			into = filepath.Join(dir, formatNumber(tl.Timeline))
 			if err := newDir(into); err != nil {
 				return err
 			}

@@ -8,20 +8,31 @@ import (
 )
 
 const (
-	ownerName      = "task.json"
-	timelineName   = "timeline.json"
-	segmentSuffix  = ".zst"
-	timelineDigits = 8
-	offsetDigits   = 20
+	ownerName     = "task.json"
+	ownersDir     = "owners"
+	ownerSuffix   = ".json"
+	timelineName  = "timeline.json"
+	segmentSuffix = ".zst"
+	numberDigits  = 8 // of a timeline or an owner
+	offsetDigits  = 20
 )
 
-// timelineDir is the name of a timeline's folder in the archive.
-func timelineDir(n int64) string { return fmt.Sprintf("%0*d", timelineDigits, n) }
+// formatNumber is how a timeline or an owner is named; the former's folder has
+// this name.
+func formatNumber(n int64) string { return fmt.Sprintf("%0*d", numberDigits, n) }
 
-// parseTimelineDir is the inverse of timelineDir.
-func parseTimelineDir(name string) (n int64, ok bool) {
+// parseNumber is the inverse of formatNumber.
+func parseNumber(name string) (n int64, ok bool) {
 	n, err := strconv.ParseInt(name, 10, 64)
-	return n, err == nil && n > 0 && timelineDir(n) == name
+	return n, err == nil && n > 0 && formatNumber(n) == name
+}
+
+// ownerObject names an owner: the first, whose archive it was made for, is task.json.
+func (a *Archive) ownerObject(n int64) string {
+	if n == 1 {
+		return path.Join(a.task, ownerName)
+	}
+	return path.Join(a.task, ownersDir, formatNumber(n)+ownerSuffix)
 }
 
 // segmentBase is a segment's name in its file's folder.
@@ -33,7 +44,7 @@ func segmentBase(start int64) string {
 // would take the object for a segment.
 func isSegmentBase(name string) bool { return strings.HasSuffix(name, segmentSuffix) }
 
-func (a *Archive) timelineDir(n int64) string { return path.Join(a.task, timelineDir(n)) }
+func (a *Archive) timelineDir(n int64) string { return path.Join(a.task, formatNumber(n)) }
 
 func (a *Archive) timelineObject(n int64) string { return path.Join(a.timelineDir(n), timelineName) }
 

@@ -72,7 +72,7 @@ func (v *verifier) archived(ctx context.Context) error {
 	if err != nil {
 		return v.found(err, 0)
 	}
-	if err := v.owner(ctx); err != nil {
+	if err := v.owners(ctx); err != nil {
 		return err
 	}
 	var previous End
@@ -107,13 +107,25 @@ func (v *verifier) found(err error, offset int64) error {
 	return nil
 }
 
-// owner checks that task.json is there.
-func (v *verifier) owner(ctx context.Context) error {
-	_, err := v.archive.Owner(ctx)
-	if errors.Is(err, ErrNotExist) {
-		err = &HoleError{Object: path.Join(v.archive.task, ownerName), Behind: v.archive.timelineObject(1)}
+// owners checks that task.json is there, and that every owner is readable.
+func (v *verifier) owners(ctx context.Context) error {
+	numbers, err := v.archive.adoptions(ctx)
+	if err != nil {
+		return err
 	}
-	return v.found(err, 0)
+	for _, n := range append([]int64{1}, numbers...) {
+		_, err := v.archive.owner(ctx, n)
+		if errors.Is(err, ErrNotExist) && n == 1 {
+			err = &HoleError{Object: v.archive.ownerObject(1), Behind: v.archive.timelineObject(1)}
+		}
+		if errors.Is(err, ErrNotExist) {
+			continue // disowned since it was listed
+		}
+		if err := v.found(err, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // succession checks that a timeline begins where the one before it was closed.
