@@ -1,10 +1,8 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"binkeeper/archive"
@@ -124,7 +122,7 @@ func (d *dump) run() error {
 	if err != nil {
 		return err
 	}
-	if err := d.t.t.Barrier(d.reading); err != nil {
+	if err := d.prove(d.reading, arch); err != nil {
 		return err
 	}
 	stream, err := conn.Dump(d.reading, course.Start)
@@ -183,30 +181,6 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 	d.t.walked = true
 	s.Last = next
 	return arch, s, nil
-}
-
-// checkOwner makes sure that the archive is this task's: two fleets, or a task
-// made anew, never share a chain unknowingly.
-func (d *dump) checkOwner(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) error {
-	owner, err := arch.Owner(ctx)
-	if errors.Is(err, archive.ErrNotExist) {
-		if (last.Timeline > 0 || d.known != "") && !acceptedArchive(d.spec, last) {
-			return blockedBehind(fmt.Errorf("there is no archive at %s, although the task has archived up to %s", d.spec.Archive, cmp.Or(last.File, d.known)))
-		}
-		if err := d.t.t.Barrier(ctx); err != nil {
-			return err
-		}
-		owner, err = arch.CreateOwner(ctx, archive.Owner{TaskUID: d.spec.TaskUID, CreatedAt: time.Now()})
-	}
-	if err != nil {
-		return err
-	}
-	if owner.TaskUID != d.spec.TaskUID {
-		return blocked(zkpaths.BlockedOtherTask,
-			fmt.Errorf("the archive at %s belongs to another task: its task_uid is %s, not %s", d.spec.Archive, owner.TaskUID, d.spec.TaskUID),
-			"name another --archive, or remove the task and create it anew to take this archive over")
-	}
-	return nil
 }
 
 // walk finds the chain's end, which is not before the checkpoint unless the

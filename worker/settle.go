@@ -27,7 +27,7 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 	}
 	tl := newTimeline(s, course.Begin, course.Start.File, previous)
 	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.t.t.Number(), d.t.m.w.cfg.ServerID
-	if err := d.t.t.Barrier(d.reading); err != nil {
+	if err := d.prove(d.reading, arch); err != nil {
 		return s.End, err
 	}
 	if s.End.Timeline > 0 && !s.End.Closed {

@@ -19,26 +19,25 @@ import (
 )
 
 // checkTask finds out whether a task can work as spec says, and completes spec
-// by what it finds: a replica server id that nobody has, and the task_uid of the
-// archive, which it creates or, when it fits the source, adopts.
-func checkTask(ctx context.Context, id string, spec *zkpaths.Spec, warn func(string)) (adopted bool, err error) {
+// by what it finds: a replica server id that nobody has, and that the archive is the
+// task's, which it creates or, when it fits the source, takes over.
+func checkTask(ctx context.Context, id string, spec *zkpaths.Spec, warn func(string)) (*holding, error) {
 	server, err := checkSource(ctx, spec, warn)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	store, err := stores.Open(spec.Archive)
 	if err != nil {
-		return false, fmt.Errorf("open archive: %w", err)
+		return nil, fmt.Errorf("open archive: %w", err)
 	}
 	if err := archive.Probe(ctx, store, id); err != nil {
-		return false, fmt.Errorf("check archive: %w", err)
+		return nil, fmt.Errorf("check archive: %w", err)
 	}
-	owner, adopted, err := adopt(ctx, archive.New(store, id), server, spec.TaskUID)
+	h, err := hold(ctx, archive.New(store, id), server, spec.TaskUID)
 	if err != nil {
-		return false, fmt.Errorf("archive %s of task %s: %w", store, id, err)
+		return nil, fmt.Errorf("archive %s of task %s: %w", store, id, err)
 	}
-	spec.TaskUID = owner.TaskUID
-	return adopted, nil
+	return h, nil
 }
 
 // checkSource connects to the source and says which server it is.
@@ -102,22 +101,45 @@ func checkStart(start string, files []source.BinlogFile) error {
 	return cli.Fail(cli.NotFound, hint, "--start %s: the source has no such binlog file", start)
 }
 
-// adopt returns whose the archive is: who it was made for before, when its
-// newest timeline is server's, or the new task uid.
-func adopt(ctx context.Context, a *archive.Archive, server source.Server, uid string) (owner archive.Owner, adopted bool, err error) {
+// A holding is an archive that a task is about to have.
+type holding struct {
+	archive *archive.Archive
+	owner   archive.Owner
+}
+
+// adopted reports whether the archive was another task's before.
+func (h *holding) adopted() bool { return h.owner.Number > 1 }
+
+// release gives an archive that was taken over back to whose it was.
+func (h *holding) release(ctx context.Context) error {
+	if !h.adopted() {
+		return nil
+	}
+	return h.archive.Disown(ctx, h.owner)
+}
+
+// hold makes an archive the task's that has this uid: a new one, or one that is
+// another's, when its newest timeline is server's. The other may be this very task,
+// as it was before it lost its ensemble, or one that is alive in another.
+func hold(ctx context.Context, a *archive.Archive, server source.Server, uid string) (*holding, error) {
 	timelines, err := a.Timelines(ctx)
 	if err != nil {
-		return archive.Owner{}, false, err
+		return nil, err
 	}
 	if len(timelines) > 0 {
 		if err := fits(timelines[len(timelines)-1], server); err != nil {
-			return archive.Owner{}, false, err
+			return nil, err
 		}
 	}
-	if owner, err = a.Owner(ctx); errors.Is(err, archive.ErrNotExist) {
-		owner, err = a.CreateOwner(ctx, archive.Owner{TaskUID: uid, CreatedAt: time.Now()})
+	mine := archive.Owner{TaskUID: uid, CreatedAt: time.Now()}
+	owner, err := a.Owner(ctx)
+	if errors.Is(err, archive.ErrNotExist) {
+		owner, err = a.CreateOwner(ctx, mine)
 	}
-	return owner, owner.TaskUID != uid, err
+	if err == nil && owner.TaskUID != uid {
+		owner, err = a.Adopt(ctx, mine)
+	}
+	return &holding{a, owner}, err
 }
 
 // fits reports why a timeline is not server's.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,10 +11,12 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/internal/cli"
+	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/internal/stores"
 	"binkeeper/worker/source"
+	"binkeeper/zkpaths"
 )
 
 func TestCreateChecks(t *testing.T) {
@@ -110,9 +113,15 @@ func testAdoption(t *testing.T, o *operator, zookeeper, dir string) {
 	if stdout, _ := anew.run(cli.OK, "task", "create", "orders"); !strings.Contains(stdout, "goes on with the archive") {
 		t.Errorf("adopted: %q", stdout)
 	}
-	if got := anew.show("orders").Spec; got.TaskUID != spec.TaskUID || got.ReplicaUUID == spec.ReplicaUUID || got.ReplicaServerID == spec.ReplicaServerID {
+	got := anew.show("orders").Spec
+	if got.TaskUID == spec.TaskUID || got.ReplicaUUID == spec.ReplicaUUID || got.ReplicaServerID == spec.ReplicaServerID {
 		t.Errorf("adopted: %+v, the task was %+v", got, spec)
 	}
+	if owner, err := a.Owner(t.Context()); err != nil || owner.Number != 2 || owner.TaskUID != got.TaskUID || owner.TookOver != spec.TaskUID {
+		t.Errorf("the archive is owned by %+v, %v; want it taken over by %s", owner, err, got.TaskUID)
+	}
+
+	testCreateRace(t, a, server, *got, zookeeper+"-race")
 
 	other := server
 	other.UUID, other.ServerID = "00000000-0000-0000-0000-000000000000", server.ServerID+1
@@ -123,4 +132,32 @@ func testAdoption(t *testing.T, o *operator, zookeeper, dir string) {
 		t.Errorf("an archive of another server: %s", stderr)
 	}
 	anew.run(cli.NotFound, "task", "show", "orders")
+}
+
+// testCreateRace has two commands take the archive over for one task, of which one comes
+// second to ZooKeeper: the archive is the other's.
+func testCreateRace(t *testing.T, a *archive.Archive, server source.Server, spec zkpaths.Spec, zookeeper string) {
+	s := openSession(t, zookeeper)
+	var specs []zkpaths.Spec
+	var held []*holding
+	for _, uid := range []string{"won", "lost"} {
+		spec.TaskUID = uid
+		h, err := hold(t.Context(), a, server, uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		specs, held = append(specs, spec), append(held, h)
+	}
+	if err := s.CreateTask(t.Context(), "orders", specs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := giveWay(t.Context(), s, "orders", specs[1], held[1]); !errors.Is(err, coord.ErrTaskExists) {
+		t.Errorf("the second: %v, want ErrTaskExists", err)
+	}
+	if err := giveWay(t.Context(), s, "orders", specs[0], held[0]); err != nil {
+		t.Errorf("the first, of which the reply was lost: %v", err)
+	}
+	if owner, err := a.Owner(t.Context()); err != nil || owner.TaskUID != "won" {
+		t.Errorf("the archive is owned by %+v, %v", owner, err)
+	}
 }

@@ -43,7 +43,8 @@ in and is fit; the store keeps what is written once; the password is found here.
 Workers begin with it at once.
 
 An archive that already holds this task id is adopted when it is of this source:
-so tasks come back after ZooKeeper's data is lost.
+so tasks come back after ZooKeeper's data is lost. It is this task's from then on: one
+that has written there before, and is alive in another ensemble, is blocked (other-task).
 
 ` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.Conflict, cli.NoZooKeeper, cli.NoStore, cli.NoSource),
 		Example: `  binkeeper task create orders --source mysql://binkeeper@db1:3306 \
@@ -108,18 +109,40 @@ func (p *program) create(cmd *cobra.Command, id string, f *createFlags) error {
 		return p.created(cmd, id, f, "", err)
 	}
 	message := "created"
+	var held *holding
 	if !f.skipChecks {
 		warn := func(text string) { cli.Warn(cmd.ErrOrStderr(), programName, text) }
-		adopted, err := checkTask(ctx, id, &spec, warn)
-		if err != nil {
+		if held, err = checkTask(ctx, id, &spec, warn); err != nil {
 			return err
 		}
-		if adopted {
-			message = "created; it goes on with the archive that was there"
+		if held.adopted() {
+			message = "created; it goes on with the archive that was there, which is no other task's any more"
 		}
 	}
-	err = p.inZooKeeper(ctx, func(ctx context.Context, s *coord.Session) error { return s.CreateTask(ctx, id, spec) })
+	err = p.inZooKeeper(ctx, func(ctx context.Context, s *coord.Session) error {
+		err := s.CreateTask(ctx, id, spec)
+		if held != nil && errors.Is(err, coord.ErrTaskExists) {
+			err = giveWay(ctx, s, id, spec, held)
+		}
+		return err
+	})
 	return p.created(cmd, id, f, message, err)
+}
+
+// giveWay releases the archive for the task that another command has created first,
+// and returns coord.ErrTaskExists.
+func giveWay(ctx context.Context, s *coord.Session, id string, spec zkpaths.Spec, held *holding) error {
+	there, _, err := s.Spec(ctx, id)
+	if err == nil && there.TaskUID == spec.TaskUID {
+		return nil // it is this one, and was changed since
+	}
+	if err != nil && !errors.Is(err, coord.ErrNoTask) {
+		return err
+	}
+	if err := held.release(ctx); err != nil {
+		return err
+	}
+	return coord.ErrTaskExists
 }
 
 // created says what has come of a task's creation.
