@@ -105,6 +105,9 @@ func (e End) advance(m Meta) (End, error) {
 		if err != nil {
 			return e, fmt.Errorf("previous_gtid_set: %w", err)
 		}
+		if previous.Flavor() == gtid.MySQL {
+			previous.Union(set) // after a change of log_bin, MySQL forgets there what the old files have
+		}
 		set = previous
 	}
 	if m.GTIDSet != "" {
@@ -137,6 +140,8 @@ type chain struct {
 	end     End
 	first   string          // the file it was entered in
 	entered map[string]bool // the files it came to
+	earlier map[string]bool // those before first, once that was asked
+	walking bool            // see before
 }
 
 func (a *Archive) newChain(end End) *chain {
@@ -223,14 +228,63 @@ func (c *chain) segmentBehind(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("list %s: %w", dir, err)
 		}
-		if !entry.Dir || !ValidFile(entry.Name) || c.entered[entry.Name] || FileBefore(entry.Name, c.first) {
+		if !entry.Dir || !ValidFile(entry.Name) || c.entered[entry.Name] {
 			continue
 		}
-		if object, err := a.firstSegment(ctx, n, entry.Name, ""); object != "" || err != nil {
+		before, err := c.before(ctx, entry.Name)
+		if err == nil && !before {
+			object, err = a.firstSegment(ctx, n, entry.Name, "")
+		}
+		if object != "" || err != nil {
 			return object, err
 		}
 	}
 	return "", nil
+}
+
+// before reports whether a file comes before the one that the chain was entered in.
+// Names with another base name have no order: there the timeline's files are followed
+// from the first one. A walk does without: to it, a hole is an end like any other.
+func (c *chain) before(ctx context.Context, name string) (bool, error) {
+	if FileBase(name) == FileBase(c.first) || c.walking {
+		return FileBefore(name, c.first), nil
+	}
+	if c.earlier == nil {
+		tl, err := c.archive.timeline(ctx, c.end.Timeline)
+		if err != nil {
+			return false, err
+		}
+		earlier := map[string]bool{}
+		for file := tl.FirstFile; file != "" && file != c.first && !earlier[file]; {
+			earlier[file] = true
+			if file, err = c.archive.nextFile(ctx, c.end.Timeline, file); err != nil {
+				return false, err
+			}
+		}
+		c.earlier = earlier
+	}
+	return c.earlier[name], nil
+}
+
+// nextFile returns the file that follows another by the word of its last segment, or "".
+func (a *Archive) nextFile(ctx context.Context, timeline int64, file string) (string, error) {
+	dir, last := a.fileDir(timeline, file), ""
+	for entry, err := range a.store.List(ctx, dir, "") {
+		if err != nil {
+			return "", fmt.Errorf("list %s: %w", dir, err)
+		}
+		if !entry.Dir && isSegmentBase(entry.Name) {
+			last = dir + "/" + entry.Name
+		}
+	}
+	if last == "" {
+		return "", nil
+	}
+	m, _, err := ReadMeta(ctx, a.store, last)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", last, err)
+	}
+	return m.NextFile, nil
 }
 
 // successor returns the object that begins the timeline after n, or "".

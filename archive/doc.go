@@ -20,7 +20,8 @@
 //
 // Timelines and owners have 8 digits, offsets 20. The names of a file's segments sort as
 // their offsets do; those of files do not always sort as their numbers, which
-// count (mysql-bin.999999 comes before mysql-bin.1000000). Names that begin with
+// count (mysql-bin.999999 comes before mysql-bin.1000000). A server may be given
+// another base name for its files: only next_file tells their order then. Names that begin with
 // ".tmp-" are no objects.
 //
 // # Owners

@@ -77,6 +77,13 @@ func splitFile(name string) (base, number string, ok bool) {
 	return name[:dot], strings.TrimLeft(digits, "0"), true
 }
 
+// FileBase returns a binlog file's name without its number: what the server's log_bin
+// says.
+func FileBase(name string) string {
+	base, _, _ := splitFile(name)
+	return base
+}
+
 // FileBefore reports whether binlog file a is known to come before b: both have
 // the same base name, and a the lower number.
 func FileBefore(a, b string) bool {

@@ -46,6 +46,7 @@ func (a *Archive) Walk(ctx context.Context, hint *Hint) (End, error) {
 		return End{}, err
 	}
 	c := a.newChain(start)
+	c.walking = true
 	if start.HasLast {
 		c.entered[start.Last.File] = true // the hint fitted
 	}

@@ -232,16 +232,17 @@ func (d *dump) connect(ctx context.Context) (*source.Conn, error) {
 	})
 }
 
-// look asks who answers, and which binlog files it has.
+// look asks who answers, and which binlog files it has. The files come first: where the
+// oldest is purged in between, gtid_purged is of a file that no dump begins with.
 func look(ctx context.Context, conn *source.Conn) (source.Server, []source.BinlogFile, error) {
-	server, err := conn.Server(ctx)
-	if err != nil {
-		return server, nil, err
-	}
 	files, err := conn.BinlogFiles(ctx)
 	if err == nil && len(files) == 0 {
 		err = errNoFiles
 	}
+	if err != nil {
+		return source.Server{}, nil, err
+	}
+	server, err := conn.Server(ctx)
 	return server, files, err
 }
 

@@ -42,12 +42,12 @@ type scene struct {
 // A course is how the dump is to go.
 type course struct {
 	Start source.Start
-	// MatchPrevious asks that the file's previous GTIDs equal what is archived:
-	// the file before it, which would prove it, is purged or torn.
+	// MatchPrevious asks that what came before the file equals what is archived, by its
+	// GTIDs: the file before it, which would prove it, is purged, torn or forgotten.
 	MatchPrevious bool
-	// EndsTorn says that the archive ends in the file before, of which the source can
-	// send no more: it is to be ended there once Start.File is proven.
-	EndsTorn bool
+	// EndsFile says that the archive ends in the file before, of which the source can or
+	// will send no more: it is to be ended there once Start.File is proven.
+	EndsFile bool
 	// Begin, when set, is the reason of a new timeline, which begins with
 	// Start.File.
 	Begin string
@@ -99,6 +99,9 @@ func judge(s scene) (course, error) {
 	if s.Torn {
 		return tornCourse(s)
 	}
+	if renamedTo(s) != "" {
+		return course{Start: source.Start{File: s.Files[0].Name}, MatchPrevious: true, EndsFile: true}, nil
+	}
 	resume := s.End.Resume()
 	if !listed(s.Files, resume.File) {
 		return course{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
@@ -130,10 +133,10 @@ func tornCourse(s scene) (course, error) {
 	if s.End.Offset > 0 {
 		next = fileAfter(s.Files, s.End.File)
 	}
-	if next == "" || s.End.GTIDSet == nil || s.End.GTIDSet.IsEmpty() {
+	if next == "" || !provable(s.End) {
 		return course{}, blockedTorn(s.End, next)
 	}
-	return course{Start: source.Start{File: next}, MatchPrevious: true, EndsTorn: s.End.Offset > 0}, nil
+	return course{Start: source.Start{File: next}, MatchPrevious: true, EndsFile: s.End.Offset > 0}, nil
 }
 
 func blockedTorn(end archive.End, next string) error {
@@ -201,9 +204,14 @@ func unfit(s scene) (reason string, err error) {
 		return archive.ReasonDiverged, blocked(zkpaths.BlockedDiverged,
 			fmt.Errorf("the archive ends in %s, the source's newest file is %s", resume.File, newest), hintDiverged)
 	}
-	provable := s.End.GTIDSet != nil && !s.End.GTIDSet.IsEmpty()
-	if s.End.File != resume.File && listed(s.Files, s.End.File) && provable {
+	if s.End.File != resume.File && listed(s.Files, s.End.File) && provable(s.End) {
 		return "", nil
+	}
+	if base := renamedTo(s); base != "" {
+		if executedBefore(s, s.Files[0].Name) {
+			return "", nil
+		}
+		return archive.ReasonGap, blockedRenamed(s, base)
 	}
 	return archive.ReasonGap, blockedPurged(s.End, s.Files[0].Name)
 }
@@ -231,10 +239,11 @@ func otherServer(tl archive.Timeline, now source.Server) string {
 }
 
 // judgePrevious decides on a file that none before it proves, by the previous
-// GTIDs that it begins with; nil when it has none.
+// GTIDs that it begins with, nil when it has none; or by what the source had executed
+// before it.
 func judgePrevious(previous *gtid.Set, s scene, file string) error {
 	switch {
-	case previous != nil && previous.Equal(s.End.GTIDSet):
+	case previous != nil && previous.Equal(s.End.GTIDSet), executedBefore(s, file):
 		return nil
 	case s.Torn:
 		return blockedTorn(s.End, file)

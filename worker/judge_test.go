@@ -49,6 +49,12 @@ func archived(t *testing.T) scene {
 	}
 }
 
+// renamed makes s one of a source whose files have another base name; all that it executed before is archived.
+func renamed(s *scene) {
+	s.Files = files("other-bin.000001", "other-bin.000002")
+	s.Server.GTIDMode, s.Server.Purged = "ON", s.End.GTIDSet
+}
+
 // ofMariaDB makes s one of a MariaDB whose only domain has gone back: 0-1-9 is archived.
 func ofMariaDB(s *scene) {
 	s.Timeline.Flavor, s.Server.Flavor = gtid.MariaDB, gtid.MariaDB
@@ -162,8 +168,27 @@ func TestJudge(t *testing.T) {
 		{name: "at a file's end, the next one purged too", change: func(s *scene) { atFileEnd(s); s.Files = files("mysql-bin.000004") },
 			blocked: zkpaths.BlockedPurged},
 
+		{name: "renamed, all archived by then", change: renamed, want: course{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
+		{name: "renamed at a file's end", change: func(s *scene) { atFileEnd(s); renamed(s) },
+			want: course{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
+		{name: "renamed, and ended by an earlier primary", change: func(s *scene) {
+			renamed(s)
+			s.End.File, s.End.Offset = "other-bin.000001", 0
+			s.End.Last.EndsFile, s.End.Last.NextFile = true, "other-bin.000001"
+		}, want: course{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true}},
+		{name: "renamed, and more was executed before", change: func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") },
+			blocked: zkpaths.BlockedPurged},
+		{name: "renamed, and some transactions have no GTID", change: func(s *scene) { renamed(s); s.Server.GTIDMode = "ON_PERMISSIVE" },
+			blocked: zkpaths.BlockedPurged},
+		{name: "renamed, without GTIDs", change: func(s *scene) {
+			renamed(s)
+			s.End.GTIDSet, s.Server.Purged, s.Server.GTIDMode = mysqlSet(t, ""), mysqlSet(t, ""), "OFF"
+		}, blocked: zkpaths.BlockedPurged},
+		{name: "renamed, accepted", change: func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10"); accept(s, zkpaths.AcceptGap) },
+			want: course{Start: source.Start{File: "other-bin.000001"}, Begin: archive.ReasonGap}},
+
 		{name: "torn", change: func(s *scene) { s.Torn = true },
-			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsTorn: true}},
+			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsFile: true}},
 		{name: "torn, and ended by an earlier primary", change: func(s *scene) { atFileEnd(s); s.Torn = true },
 			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
 		{name: "torn, and nothing follows", change: func(s *scene) { s.Torn = true; s.Files = files("mysql-bin.000001", "mysql-bin.000002") },
@@ -202,7 +227,7 @@ func TestJudge(t *testing.T) {
 
 func checkCourse(t *testing.T, got, want course) {
 	t.Helper()
-	if got.Begin != want.Begin || got.MatchPrevious != want.MatchPrevious || got.EndsTorn != want.EndsTorn || got.Start.File != want.Start.File {
+	if got.Begin != want.Begin || got.MatchPrevious != want.MatchPrevious || got.EndsFile != want.EndsFile || got.Start.File != want.Start.File {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	a, b := got.Start.Overlap, want.Start.Overlap
@@ -252,6 +277,30 @@ func TestNewTimeline(t *testing.T) {
 	s.End = archive.End{}
 	if first := newTimeline(s, archive.ReasonFirst, "mysql-bin.000001", nil); first.Timeline != 1 || first.Previous != nil || first.Gap != nil {
 		t.Errorf("first timeline: %+v", first)
+	}
+}
+
+// What came before a file is proven by its previous GTIDs, or by what the source says it executed before it.
+func TestJudgePrevious(t *testing.T) {
+	tests := []struct {
+		name     string
+		previous string
+		change   func(*scene)
+		proven   bool
+	}{
+		{"equal", uuidA + ":1-9", func(*scene) {}, true},
+		{"more", uuidA + ":1-10", func(*scene) {}, false},
+		{"less", uuidA + ":1-8", func(*scene) {}, false},
+		{"empty, the first of a new base name", "", renamed, true},
+		{"empty, and more was executed before", "", func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") }, false},
+		{"empty, not the first", "", func(s *scene) { renamed(s); s.Files = files("other-bin.000000", "other-bin.000001") }, false},
+	}
+	for _, tt := range tests {
+		s := archived(t)
+		tt.change(&s)
+		if err := judgePrevious(mysqlSet(t, tt.previous), s, "other-bin.000001"); (err == nil) != tt.proven {
+			t.Errorf("%s: %v, want proven: %v", tt.name, err, tt.proven)
+		}
 	}
 }
 

@@ -3,11 +3,18 @@
 package worker_test
 
 import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"binkeeper/archive"
+	"binkeeper/archive/dirstore"
 	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
+	"binkeeper/zkpaths"
 )
 
 // A MariaDB without gtid_strict_mode logs a lower number than is archived, while no worker looks. Nothing is lost: its
@@ -36,5 +43,125 @@ func TestDomainWentBack(t *testing.T) {
 	f.compare("orders")
 	if n := len(f.timelines("orders")); n != 1 {
 		t.Errorf("%d timelines, want 1", n)
+	}
+}
+
+// restartAs stops the source in order, and starts it with these options.
+func (f *fleet) restartAs(args ...string) {
+	f.t.Helper()
+	if err := f.src.Stop(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.src.SetArgs(args...)
+	if err := f.src.Start(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// allArchived waits until everything that the source has written is archived. A reader of the status alone would take an
+// old word for a new one.
+func (f *fleet) allArchived(id string) {
+	f.t.Helper()
+	files, err := f.src.BinlogFiles()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	newest := files[len(files)-1]
+	size := sizeOf(f.t, newest)
+	f.await(id, "the archive of all that was written", 20*time.Second, func(v coord.TaskView) bool {
+		return v.LastCommit.File == filepath.Base(newest) && v.LastCommit.Position == size
+	})
+}
+
+// exported reads a file back from the archive.
+func (f *fleet) exported(id, file string) []byte {
+	f.t.Helper()
+	store, err := dirstore.Open(f.dir)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r, err := archive.New(store, id).Open(f.t.Context(), archive.Newest, file)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return content
+}
+
+// The source is started with another --log-bin. It has forgotten its old files then; what was executed before the new ones
+// is all archived, and the archive goes on without a gap. A primary that comes later does so, too.
+func TestLogBinRenamed(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	stop := f.start("1")
+	f.write(10)
+	f.allArchived("orders")
+	f.restartAs("--log-bin=other-bin")
+	f.write(5)
+	f.await("orders", "running in other-bin.000001", 20*time.Second, func(v coord.TaskView) bool {
+		return running(v) && v.LastCommit.File == "other-bin.000001" && v.LastCommit.Position > 0
+	})
+	f.allArchived("orders")
+	v := f.look("orders")
+	var executed string
+	if err := f.src.DB().QueryRowContext(t.Context(), "SELECT @@gtid_executed").Scan(&executed); err != nil || executed != v.LastCommit.GTIDSet {
+		t.Errorf("archived %s, executed %s (%v)", v.LastCommit.GTIDSet, executed, err)
+	}
+	stop()
+	f.write(5)
+	f.start("1")
+	f.compare("orders")
+	if n := len(f.timelines("orders")); n != 1 {
+		t.Errorf("%d timelines, want 1", n)
+	}
+	const stopEvent = 23 // the only thing that may be missing, when the source was too quick to send it
+	old, err := os.ReadFile(filepath.Join(f.src.DataDir(), "mysql-bin.000001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.exported("orders", "mysql-bin.000001"); !bytes.HasPrefix(old, got) || len(old)-len(got) > stopEvent {
+		t.Errorf("%d bytes of mysql-bin.000001, want the source's %d without the stop event at most", len(got), len(old))
+	}
+}
+
+// Where that is not proven, the task is blocked, and says what has changed: without GTIDs, and where the old files had more.
+func TestLogBinRenamedIsBlocked(t *testing.T) {
+	for name, test := range map[string]struct {
+		options []string
+		behind  bool
+	}{
+		"without GTIDs":       {[]string{"--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"}, false},
+		"with more behind it": {nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, servers.MySQL, test.options...)
+			f.createTask("orders")
+			stop := f.start("1")
+			f.write(10)
+			f.allArchived("orders")
+			stop()
+			if test.behind {
+				f.write(1)
+			}
+			f.restartAs(append(test.options, "--log-bin=other-bin")...)
+			f.write(5)
+			f.start("1")
+			f.awaitBlocked("orders", zkpaths.BlockedPurged)
+			if v := f.look("orders"); !contains(v.Status.Detail, "base name") || !contains(v.Status.Detail, "other-bin") {
+				t.Errorf("detail %q, want word of the base name", v.Status.Detail)
+			}
+			f.accept("orders", zkpaths.AcceptGap)
+			f.await("orders", "running", 20*time.Second, running)
+			f.compare("orders")
+			if timelines := f.timelines("orders"); len(timelines) != 2 || timelines[1].Gap == nil {
+				t.Errorf("timelines %+v, want a second one with a gap", timelines)
+			}
+		})
 	}
 }

@@ -23,7 +23,7 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 	d.progress.received.Add(int64(len(c.buf)))
 	previous, _ := stream.Previous()
 	if course.MatchPrevious {
-		return d.endTorn(arch, s, course, judgePrevious(previous, s, course.Start.File))
+		return d.endFile(arch, s, course, judgePrevious(previous, s, course.Start.File))
 	}
 	tl := newTimeline(s, course.Begin, course.Start.File, previous)
 	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.t.t.Number(), d.t.m.w.cfg.ServerID
@@ -53,17 +53,21 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 	return end, err
 }
 
-// endTorn ends the file in which the archive ends, and of which the source can send
-// no more, once the file behind it is proven: no event tells that it follows.
-func (d *dump) endTorn(arch *archive.Archive, s scene, course course, proven error) (archive.End, error) {
-	if proven != nil || !course.EndsTorn {
+// endFile ends the file in which the archive ends, and of which the source sends no
+// more, once the file behind it is proven: no event tells that it follows.
+func (d *dump) endFile(arch *archive.Archive, s scene, course course, proven error) (archive.End, error) {
+	if proven != nil || !course.EndsFile {
 		return s.End, proven
 	}
 	if err := d.t.t.Barrier(d.reading); err != nil {
 		return s.End, err
 	}
+	why := "the base name of the source's binlog files has changed, and no transaction is missing"
+	if s.Torn {
+		why = "the source's file ends in the middle of an event, as a crash left it"
+	}
 	d.log.Warn().Str("file", s.End.File).Int64("position", s.End.Offset).Str("next_file", course.Start.File).
-		Msg("the source's file ends in the middle of an event, as a crash left it: archived up to there, going on with the next one")
+		Msg(why + ": archived up to there, going on with the next one")
 	return arch.EndFile(d.reading, s.End, course.Start.File, d.t.t.Number(), d.t.m.w.cfg.ServerID)
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -138,6 +139,9 @@ func (s *Source) Close() error {
 	return s.db.Close()
 }
 
+// SetArgs replaces the options' Args, from the next start on.
+func (s *Source) SetArgs(args ...string) { s.options.Args = args }
+
 // Kind returns what server it is.
 func (s *Source) Kind() Kind { return s.options.Kind }
 
@@ -181,7 +185,13 @@ func (s *Source) Exec(ctx context.Context, statements ...string) error {
 
 // BinlogFiles returns the paths of the binlog files that the server has now, oldest first, by its own index.
 func (s *Source) BinlogFiles() ([]string, error) {
-	index, err := os.ReadFile(filepath.Join(s.DataDir(), "mysql-bin.index"))
+	base := "mysql-bin"
+	for _, arg := range s.options.Args {
+		if name, ok := strings.CutPrefix(arg, "--log-bin="); ok {
+			base = name
+		}
+	}
+	index, err := os.ReadFile(filepath.Join(s.DataDir(), base+".index"))
 	if err != nil {
 		return nil, fmt.Errorf("read binlog index: %w", err)
 	}

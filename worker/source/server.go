@@ -23,9 +23,13 @@ type Server struct {
 	LogBin      bool
 	SyncBinlog  int    // 1: every transaction is on the server's disk before it is visible
 	ChecksumAlg string // of files to come: NONE or CRC32
+	GTIDMode    string // MySQL's gtid_mode; "" on MariaDB
 	// Executed is what has run on the server: gtid_executed, or MariaDB's
 	// gtid_binlog_pos.
 	Executed *gtid.Set
+	// Purged is MySQL's gtid_purged: what ran before the oldest file that the server has.
+	// It is nil on MariaDB.
+	Purged *gtid.Set
 }
 
 // Identity names the server for good: MySQL by its server_uuid, MariaDB by its server
@@ -90,7 +94,7 @@ func (c *Conn) Server(ctx context.Context) (Server, error) {
 	if c.mariaDB {
 		statement += ", @@global.gtid_binlog_pos"
 	} else {
-		statement += ", @@global.gtid_executed, @@global.server_uuid"
+		statement += ", @@global.gtid_executed, @@global.server_uuid, @@global.gtid_mode, @@global.gtid_purged"
 	}
 	rows, err := c.rows(ctx, statement)
 	if err != nil {
@@ -108,7 +112,10 @@ func (c *Conn) Server(ctx context.Context) (Server, error) {
 		return Server{}, fmt.Errorf("read what %s has executed: %w", c.target.Address(), err)
 	}
 	if !c.mariaDB {
-		s.UUID = row[6]
+		s.UUID, s.GTIDMode = row[6], row[7]
+		if s.Purged, err = gtid.Parse(s.Flavor, row[8]); err != nil {
+			return Server{}, fmt.Errorf("read what %s has purged: %w", c.target.Address(), err)
+		}
 		return s, nil
 	}
 	rows, err = c.rows(ctx, "SHOW GLOBAL VARIABLES LIKE 'server_uid'")
