@@ -225,11 +225,15 @@ func (d *dump) connect(ctx context.Context) (*source.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.t.warn(warnings)
-	return source.Connect(ctx, target, source.Options{
+	conn, err := source.Connect(ctx, target, source.Options{
 		Password: password, ReplicaUUID: d.spec.ReplicaUUID, ReplicaServerID: d.spec.ReplicaServerID,
 		Arrived: &d.progress.calls, Together: d.spec.SegmentSize,
 	})
+	if err == nil && conn.Warning() != "" {
+		warnings = append(warnings, conn.Warning())
+	}
+	d.t.warn(warnings)
+	return conn, err
 }
 
 // look asks who answers, and which binlog files it has. The files come first: where the

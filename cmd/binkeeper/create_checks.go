@@ -86,7 +86,11 @@ func dialSource(ctx context.Context, url, passwordRef string, warn func(string))
 	for _, text := range warnings {
 		warn(text)
 	}
-	return source.Connect(ctx, target, source.Options{Password: password})
+	conn, err := source.Connect(ctx, target, source.Options{Password: password})
+	if err == nil && conn.Warning() != "" {
+		warn(conn.Warning())
+	}
+	return conn, err
 }
 
 // checkStart reports a start at a file that the source does not have.

@@ -60,7 +60,7 @@ that has written there before, and is alive in another ensemble, is blocked (oth
 }
 
 func (f *createFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.source, "source", "", "mysql://user@host:port[?ssl-mode=…&ssl-ca=…&ssl-cert=…&ssl-key=…], without a password")
+	flags.StringVar(&f.source, "source", "", source.URLForm+", without a password")
 	flags.StringVar(&f.passwordRef, "password-ref", "", "where each worker finds the password: file:PATH or env:NAME")
 	flags.StringVar(&f.archive, "archive", "", "the store, as file:///absolute/path that all workers see")
 	flags.StringVar(&f.start, "start", startEarliest, "where to begin: earliest, current, or a binlog file's name")

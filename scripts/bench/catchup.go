@@ -35,7 +35,7 @@ func groupNames() string {
 }
 
 const (
-	plainQuery = "?ssl-mode=disabled"
+	plainQuery = "?ssl-mode=disabled&get-server-public-key=true"
 	tlsQuery   = "?ssl-mode=required"
 	mostMemory = 128 << 20
 )

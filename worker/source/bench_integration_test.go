@@ -58,7 +58,7 @@ func BenchmarkDump(b *testing.B) {
 }
 
 func readAndForget(b *testing.B, source *servers.Source, name string, size int64) {
-	target, err := ParseURL(source.URL() + "?ssl-mode=disabled")
+	target, err := ParseURL(source.URL() + "?ssl-mode=disabled&get-server-public-key=true")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -70,11 +70,12 @@ type Conn struct {
 	client  *client.Conn
 	mariaDB bool
 	greeted bool // the server has said something, as MySQL does first
+	warning string
 }
 
 // Connect opens a connection to target, within 10 s. Its errors are ErrUnreachable,
-// *DeniedError, and *UnfitError for what is no MySQL server or does not protect
-// the connection as asked.
+// *DeniedError, and *UnfitError for what is no MySQL server, does not protect the
+// connection as asked, or asks for the password in a way in which it is not given.
 func Connect(ctx context.Context, target Target, options Options) (*Conn, error) {
 	if options.Heartbeat == 0 {
 		options.Heartbeat = DefaultHeartbeat
@@ -100,41 +101,39 @@ func Connect(ctx context.Context, target Target, options Options) (*Conn, error)
 	return c, nil
 }
 
-// handshake reads the greeting, which says whether TLS is offered, and leaves the
-// rest to the library.
+// handshake reads the greeting, which says whether TLS is offered, authenticates,
+// and leaves what follows to the library.
 func (c *Conn) handshake(ctx context.Context) error {
 	first, err := readGreeting(c.raw)
 	if err != nil {
 		return c.connectError(err)
 	}
 	c.greeted = true
-	config, err := c.target.tlsConfig(first.offersTLS)
+	config, err := c.target.tlsConfig(first.offersTLS())
 	if err != nil {
 		return err
 	}
-	c.mariaDB = first.mariaDB
-	c.client, err = authenticate(ctx, &replayConn{Conn: c.raw, head: first.packet}, c.target, c.options.Password, config)
+	c.mariaDB = first.mariaDB()
+	a := newAuthentication(c.raw, c.target, c.options.Password, first)
+	if config != nil {
+		err = a.startTLS(ctx, config)
+	}
+	if err == nil {
+		err = a.run()
+	}
 	if err != nil {
 		return c.connectError(err)
 	}
-	return nil
+	if a.told && !c.target.verifies() {
+		c.warning = c.target.unverified()
+	}
+	c.client, err = introduce(ctx, a.conn, first.version, a.capabilities)
+	return err
 }
 
-// authenticate runs the library's handshake over conn. The library trusts the
-// server to be well-formed, and panics when it is not.
-func authenticate(ctx context.Context, conn net.Conn, target Target, password string, config *tls.Config) (made *client.Conn, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &notMySQLError{fmt.Sprintf("malformed handshake: %v", p)}
-		}
-	}()
-	dial := func(context.Context, string, string) (net.Conn, error) { return conn, nil }
-	return client.ConnectWithDialer(ctx, "tcp", target.Address(), target.User, password, "", dial, func(c *client.Conn) error {
-		c.SetTLSConfig(config)
-		c.SetAttributes(map[string]string{"program_name": "binkeeper"})
-		return nil
-	})
-}
+// Warning is what an operator should hear of how the password was given to the
+// server, one sentence, or "".
+func (c *Conn) Warning() string { return c.warning }
 
 // Error codes of the server, from its reference.
 const (
@@ -164,7 +163,10 @@ func (c *Conn) connectError(err error) error {
 	var answer *mysql.MyError
 	var cert *tls.CertificateVerificationError
 	var other *notMySQLError
+	var unfit *UnfitError
 	switch {
+	case errors.As(err, &unfit):
+		return err
 	case errors.As(err, &answer) && slices.Contains(deniedCodes, answer.Code):
 		return &DeniedError{User: c.target.User, Address: c.target.Address(), Message: answer.Message}
 	case errors.As(err, &answer) && slices.Contains(fullCodes, answer.Code):

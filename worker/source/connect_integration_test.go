@@ -19,7 +19,7 @@ func TestConnections(t *testing.T) {
 	eachKind(t, func(t *testing.T, source *servers.Source) {
 		cert, key := source.ClientCertificate()
 		// In plain text first: MySQL has not seen the password yet, and wants it whole.
-		for _, parameters := range []string{"?ssl-mode=disabled", "", "?ssl-mode=REQUIRED", "?ssl-ca=" + source.CA(),
+		for _, parameters := range []string{"?ssl-mode=disabled&get-server-public-key=true", "", "?ssl-mode=REQUIRED", "?ssl-ca=" + source.CA(),
 			"?ssl-mode=VERIFY_IDENTITY&ssl-ca=" + source.CA() + "&ssl-cert=" + cert + "&ssl-key=" + key} {
 			c := connect(t, source, parameters)
 			if err := c.CheckFit(t.Context()); err != nil {
@@ -48,7 +48,7 @@ func TestConnections(t *testing.T) {
 		var denied *DeniedError
 		options := testOptions()
 		options.Password = "wrong"
-		for _, parameters := range []string{"", "?ssl-mode=disabled"} {
+		for _, parameters := range []string{"", "?ssl-mode=disabled&get-server-public-key=true"} {
 			if _, err := connectWith(t, source, parameters, options); !errors.As(err, &denied) {
 				t.Errorf("wrong password: %v", err)
 			}

@@ -190,7 +190,7 @@ func TestDumpEqualsTheFiles(t *testing.T) {
 	eachKind(t, func(t *testing.T, source *servers.Source) {
 		workload(t, source)
 		last := end(t, source)
-		for _, parameters := range []string{"?ssl-mode=disabled", "?ssl-mode=verify_ca&ssl-ca=" + source.CA()} {
+		for _, parameters := range []string{"?ssl-mode=disabled&get-server-public-key=true", "?ssl-mode=verify_ca&ssl-ca=" + source.CA()} {
 			s, err := connect(t, source, parameters).Dump(t.Context(), Start{File: "mysql-bin.000001"})
 			if err != nil {
 				t.Fatal(err)

@@ -36,6 +36,9 @@ type Target struct {
 	SSLCA   string // PEM file of authorities, or "": those of the system
 	SSLCert string // PEM file of the client's certificate, or ""
 	SSLKey  string // PEM file of its key, or ""
+	// GetServerPublicKey says that the server may get the whole password without
+	// TLS, encrypted with a key that it sends, and that nobody verifies.
+	GetServerPublicKey bool
 }
 
 // Address returns host:port, as dialled.
@@ -59,6 +62,9 @@ func (t Target) String() string {
 			query = append(query, file.key+"="+strings.ReplaceAll(url.QueryEscape(file.value), "%2F", "/"))
 		}
 	}
+	if t.GetServerPublicKey {
+		query = append(query, getServerPublicKey+"=true")
+	}
 	u.RawQuery = strings.Join(query, "&")
 	return u.String()
 }
@@ -72,12 +78,21 @@ func (e *urlError) Error() string { return "source URL: " + e.problem }
 // Hint is the operator's next step.
 func (e *urlError) Hint() string { return e.hint }
 
-const wantURL = "want mysql://user@host:port[?ssl-mode=…&ssl-ca=…&ssl-cert=…&ssl-key=…]"
+// URLForm shows the URL of a source.
+const URLForm = "mysql://user@host:port[?ssl-mode=…&ssl-ca=…&ssl-cert=…&ssl-key=…&get-server-public-key=…]"
 
-// ParseURL reads mysql://user@host:port[?ssl-mode=…&ssl-ca=…&ssl-cert=…&ssl-key=…].
+const wantURL = "want " + URLForm
+
+// getServerPublicKey is a parameter, in the words of MySQL's clients.
+const getServerPublicKey = "get-server-public-key"
+
+var parameters = []string{"ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", getServerPublicKey}
+
+// ParseURL reads a URL of the form of URLForm.
 // The port's default is 3306. The mode's is PREFERRED, or VERIFY_CA when ssl-ca is
-// given, as with MySQL's clients; its case does not matter. A password in the URL
-// is an error. Every error has a hint.
+// given, as with MySQL's clients; its case does not matter. get-server-public-key is
+// true or false, the default. A password in the URL is an error. Every error has a
+// hint.
 func ParseURL(text string) (Target, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "mysql" || u.Opaque != "" || u.Path != "" && u.Path != "/" || u.Fragment != "" {
@@ -123,7 +138,7 @@ func (t *Target) parseQuery(raw string) error {
 	}
 	for key, values := range query {
 		switch {
-		case !slices.Contains([]string{"ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"}, key):
+		case !slices.Contains(parameters, key):
 			return &urlError{fmt.Sprintf("parameter %q is unknown", key), wantURL}
 		case len(values) > 1:
 			return &urlError{fmt.Sprintf("parameter %s is given more than once", key), "give it once"}
@@ -136,6 +151,13 @@ func (t *Target) parseQuery(raw string) error {
 		if !slices.Contains(sslModes, t.SSLMode) {
 			return &urlError{fmt.Sprintf("ssl-mode %q is unknown", mode), "use DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"}
 		}
+	}
+	switch value := query.Get(getServerPublicKey); value {
+	case "", "false":
+	case "true":
+		t.GetServerPublicKey = true
+	default:
+		return &urlError{fmt.Sprintf("%s %q is neither true nor false", getServerPublicKey, value), "give it as true, or leave it out"}
 	}
 	if (t.SSLCert == "") != (t.SSLKey == "") {
 		return &urlError{"ssl-cert and ssl-key belong together", "give both or neither"}

@@ -6,7 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +35,10 @@ func TestParseURL(t *testing.T) {
 		{in: "mysql://backup@db1:3306?ssl-ca=/etc/ca.pem", want: with(func(t *Target) { t.SSLMode, t.SSLCA = SSLVerifyCA, "/etc/ca.pem" })},
 		{in: "mysql://backup@db1:3306?ssl-mode=REQUIRED&ssl-ca=/etc/c%26a.pem&ssl-cert=/c&ssl-key=/k",
 			want: with(func(t *Target) { t.SSLMode, t.SSLCA, t.SSLCert, t.SSLKey = SSLRequired, "/etc/c&a.pem", "/c", "/k" })},
+		{in: "mysql://backup@db1:3306?ssl-mode=DISABLED&get-server-public-key=true",
+			want: with(func(t *Target) { t.SSLMode, t.GetServerPublicKey = SSLDisabled, true })},
+		{in: "mysql://backup@db1?get-server-public-key=false", want: plain, text: "mysql://backup@db1:3306"},
+		{in: "mysql://backup@db1?get-server-public-key=yes", wantErr: "neither true nor false"},
 		{in: "mysql://backup:secret@db1", wantErr: "password"},
 		{in: "mysql://backup:@db1", wantErr: "password"},
 		{in: "mysql://db1", wantErr: "no user"},
@@ -78,6 +85,7 @@ func TestParseURL(t *testing.T) {
 
 func FuzzParseURL(f *testing.F) {
 	f.Add("mysql://backup@db1:3306?ssl-mode=REQUIRED&ssl-ca=/etc/ca.pem")
+	f.Add("mysql://backup@db1:3306?get-server-public-key=true")
 	f.Add("mysql://0@::")
 	f.Add("mysql://0@::%25\xf3:")
 	f.Add("mysql://b%40ckup@[::1%25eth0]:1?ssl-cert=a&ssl-key=b")
@@ -136,7 +144,7 @@ func TestConnectRefuses(t *testing.T) {
 		{"HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", SSLPreferred, &unfit, "does not speak the MySQL protocol"},
 		{"X protocol", "\x05\x00\x00\x00\x0b\x08\x05\x1a\x00", SSLPreferred, &unfit, "protocol version 11"},
 		{"short greeting", "\x03\x00\x00\x00\x0aab", SSLPreferred, &unfit, "too short"},
-		{"greeting cut off", "\x14\x00\x00\x00\x0a8\x00123412345678\x00\x00\x02xyz", SSLPreferred, &unfit, "malformed handshake"},
+		{"greeting cut off", "\x14\x00\x00\x00\x0a8\x00123412345678\x00\x00\x02xyz", SSLPreferred, &unfit, "too short"},
 		{"host not allowed", "\x1d\x00\x00\x00\xff\x6a\x04#HY000Host 'x' is not allowed", SSLPreferred, &denied, "Host 'x'"},
 		{"too many connections", "\x17\x00\x00\x00\xff\x10\x04Too many connections", SSLPreferred, ErrUnreachable, "Too many connections"},
 		{"no TLS", hello(), SSLRequired, &unfit, "offers no TLS"},
@@ -177,8 +185,8 @@ func FuzzGreeting(f *testing.F) {
 	f.Add([]byte("\x1d\x00\x00\x00\xff\x6a\x04#HY000Host 'x' is not allowed"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := readGreeting(bytes.NewReader(b))
-		if err == nil && !bytes.HasPrefix(b, got.packet) {
-			t.Error("the packet is not what came")
+		if err == nil && (len(got.salt) != saltSize || !bytes.Contains(b, got.salt[:8]) || !bytes.Contains(b, []byte(got.version+"\x00"))) {
+			t.Errorf("%+v is not what came", got)
 		}
 	})
 }
@@ -191,6 +199,28 @@ func TestIdentity(t *testing.T) {
 	} {
 		if got := s.Identity(); got != want {
 			t.Errorf("%+v: got %q, want %q", s, got, want)
+		}
+	}
+}
+
+// A URL may name any file, and must not hold the process up with it.
+func TestFilesOfTheURL(t *testing.T) {
+	dir := t.TempDir()
+	pipe, large := filepath.Join(dir, "pipe"), filepath.Join(dir, "large")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(large, make([]byte, maxPEM+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{
+		pipe: "no ordinary file", "/dev/zero": "no ordinary file", dir: "no ordinary file", large: "larger than", dir + "/missing": "no such file",
+	} {
+		for _, target := range []Target{{SSLMode: SSLVerifyCA, SSLCA: path}, {SSLMode: SSLRequired, SSLCert: path, SSLKey: path}} {
+			var file *FileError
+			if _, err := target.tlsConfig(true); !errors.As(err, &file) || !strings.Contains(err.Error(), says) || file.Hint() == "" {
+				t.Errorf("%s: %v, want %q", path, err, says)
+			}
 		}
 	}
 }

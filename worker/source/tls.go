@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"os"
+	"syscall"
 )
 
 // tlsConfig returns how to protect a connection to t, or nil for plain text.
@@ -19,7 +21,7 @@ func (t Target) tlsConfig(offered bool) (*tls.Config, error) {
 	}
 	config := &tls.Config{ServerName: t.Host, MinVersion: tls.VersionTLS12}
 	if t.SSLCA != "" {
-		pem, err := os.ReadFile(t.SSLCA)
+		pem, err := readPEM(t.SSLCA)
 		if err != nil {
 			return nil, &FileError{"ssl-ca", err}
 		}
@@ -29,7 +31,7 @@ func (t Target) tlsConfig(offered bool) (*tls.Config, error) {
 		}
 	}
 	if t.SSLCert != "" {
-		pair, err := tls.LoadX509KeyPair(t.SSLCert, t.SSLKey)
+		pair, err := loadPair(t.SSLCert, t.SSLKey)
 		if err != nil {
 			return nil, &FileError{"ssl-cert and ssl-key", fmt.Errorf("%s, %s: %w", t.SSLCert, t.SSLKey, err)}
 		}
@@ -42,6 +44,52 @@ func (t Target) tlsConfig(offered bool) (*tls.Config, error) {
 		config.VerifyConnection = verifyChain(config.RootCAs)
 	}
 	return config, nil
+}
+
+// loadPair reads a certificate and its key.
+func loadPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := readPEM(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readPEM(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
+// maxPEM is the size, in bytes, of the largest file of certificates: four times
+// that of a system's bundle of all public authorities.
+const maxPEM = 1 << 20
+
+// readPEM reads an ordinary file. Who writes the URL need not be who runs this
+// process: a pipe would hold it up for ever, and a device fill its memory.
+func readPEM(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: it is no ordinary file", path)
+	case info.Size() > maxPEM:
+		return nil, fmt.Errorf("%s: it is larger than %d bytes", path, maxPEM)
+	}
+	return io.ReadAll(io.LimitReader(f, maxPEM))
+}
+
+// verifies reports whether the mode asks for a certificate that somebody has signed.
+func (t Target) verifies() bool { return t.SSLMode == SSLVerifyCA || t.SSLMode == SSLVerifyIdentity }
+
+// unverified is the warning that whoever answers at t has got the password.
+func (t Target) unverified() string {
+	return fmt.Sprintf("%s has asked for the whole password of %s, and got it inside TLS, though ssl-mode=%s verifies no certificate: "+
+		"ssl-mode=VERIFY_CA with ssl-ca in the source's URL does, and VERIFY_IDENTITY the host's name, too", t.Address(), t.User, t.SSLMode)
 }
 
 // verifyChain checks the server's certificate against the authorities, whatever
