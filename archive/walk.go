@@ -19,12 +19,12 @@ type Hint struct {
 	Position     int64  // where it ends; 0: no segment
 	GTIDSet      string // complete up to there
 	// GTIDSetOmitted says that GTIDSet was too long for the checkpoint. The walk
-	// then begins at the timeline's beginning, to have it whole.
+	// then begins at the file's first segment, whose previous GTIDs have it whole.
 	GTIDSetOmitted bool
 }
 
 // Walk finds the end of the newest timeline's chain, reading metadata only. It
-// begins at the hinted segment, or with the timeline when there is no hint or
+// begins at the hinted segment, or its file's first, or with the timeline when there is no hint or
 // the hint does not fit. The end is before the first hole.
 //
 // It returns ErrNoTimeline for an empty archive, *BehindError when the archive
@@ -81,18 +81,23 @@ func (a *Archive) Sync(ctx context.Context, end End) error {
 	return err
 }
 
-// walkStart returns the end of the hinted segment, or the timeline's beginning
-// when the hint is of no use.
+// walkStart returns the end of the hinted segment, that of its file's first segment
+// when the GTID set is to be had there, or the timeline's beginning when the hint is
+// of no use.
 func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, error) {
 	beginning := tl.beginning()
-	if hint == nil || hint.Timeline != tl.Timeline || hint.Position <= 0 || hint.SegmentStart < 0 || hint.GTIDSetOmitted || !ValidFile(hint.File) {
+	if hint == nil || hint.Timeline != tl.Timeline || hint.Position <= 0 || hint.SegmentStart < 0 || !ValidFile(hint.File) {
 		return beginning, nil
 	}
 	set, err := gtid.Parse(tl.Flavor, hint.GTIDSet)
 	if err != nil {
 		return beginning, nil
 	}
-	object := a.SegmentName(tl.Timeline, hint.File, hint.SegmentStart)
+	start := hint.SegmentStart
+	if hint.GTIDSetOmitted {
+		start = 0
+	}
+	object := a.SegmentName(tl.Timeline, hint.File, start)
 	m, _, err := ReadMeta(ctx, a.store, object)
 	if broken := (*BrokenError)(nil); errors.Is(err, ErrNotExist) || errors.As(err, &broken) {
 		return beginning, nil
@@ -100,7 +105,10 @@ func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, 
 	if err != nil {
 		return End{}, fmt.Errorf("read %s: %w", object, err)
 	}
-	if m.Task != a.task || m.Timeline != tl.Timeline || m.File != hint.File || m.Start != hint.SegmentStart || m.End != hint.Position {
+	switch {
+	case m.Task != a.task || m.Timeline != tl.Timeline || m.File != hint.File || m.Start != start:
+		return beginning, nil
+	case hint.GTIDSetOmitted && m.PreviousGTIDSet == nil, !hint.GTIDSetOmitted && m.End != hint.Position:
 		return beginning, nil
 	}
 	before := beginning
@@ -109,7 +117,9 @@ func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, 
 	if err != nil {
 		return beginning, nil
 	}
-	end.GTIDSet = set
+	if !hint.GTIDSetOmitted {
+		end.GTIDSet = set
+	}
 	return end, nil
 }
 

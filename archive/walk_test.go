@@ -244,6 +244,51 @@ func TestSync(t *testing.T) {
 	}
 }
 
+// TestWalkHintWithoutGTIDSet checks that a walk whose hint has no GTID set, since it is too long, reads the hinted file
+// and nothing before it, and has the set whole.
+func TestWalkHintWithoutGTIDSet(t *testing.T) {
+	b := newBuilder(t)
+	for n := range 50 {
+		b.data(10, 20, 30)
+		b.rotate(40, file(n+2))
+	}
+	b.data(10, 20)
+	hint := b.end.Hint()
+	b.data(30)
+	hint.GTIDSet, hint.GTIDSetOmitted = "", true
+	store := &openingStore{Store: b.store}
+	end, err := archive.New(store, task).Walk(t.Context(), hint)
+	if err != nil || describe(end) != describe(b.end) || !end.GTIDSet.Equal(b.end.GTIDSet) {
+		t.Errorf("got %s, %v, want %s", describe(end), err, describe(b.end))
+	}
+	// The timeline, the file's three segments, the one that is not there yet, and the timeline that may follow.
+	if store.opens != 6 {
+		t.Errorf("the walk has read %d objects, want 6", store.opens)
+	}
+
+	// Where the set is not in the file's first segment, it is put together from the beginning.
+	b.edit(b.path(1, file(51), 0), `,"previous_gtid_set":`, `,"previous_gtid_zzz":`)
+	if end, err = b.Walk(t.Context(), hint); err != nil || !end.GTIDSet.Equal(b.end.GTIDSet) {
+		t.Errorf("without previous GTIDs in the file: got %s, %v, want %s", end.GTIDSet, err, b.end.GTIDSet)
+	}
+	b.remove(b.path(1, file(51), 0))
+	_, err = b.Walk(t.Context(), hint)
+	if behind := (*archive.BehindError)(nil); !errors.As(err, &behind) {
+		t.Errorf("the file's first segment is lost: got %v, want a *BehindError", err)
+	}
+}
+
+// An openingStore counts the objects that are read.
+type openingStore struct {
+	archive.Store
+	opens int
+}
+
+func (s *openingStore) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	s.opens++
+	return s.Store.Open(ctx, name, offset, length)
+}
+
 // A syncingStore keeps the names that it is to make durable.
 type syncingStore struct {
 	archive.Store
