@@ -20,6 +20,10 @@ type bounds struct {
 	report time.Duration
 	// address is how often a primary asks its source's address who answers.
 	address time.Duration
+	// secondLook is how long after a walk that has come to less than the checkpoint
+	// the second one begins, without which that is not believed: NFS answers for some
+	// time from what it has not found before.
+	secondLook time.Duration
 }
 
 // catchUpReport is how often a primary that catches up writes its status.
@@ -32,6 +36,7 @@ var defaultBounds = bounds{
 	wedge:       time.Minute,
 	report:      10 * time.Second,
 	address:     time.Minute,
+	secondLook:  5 * time.Second,
 }
 
 // A place is what a member knows when it is to decide what to do in the line.

@@ -184,12 +184,15 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 }
 
 // walk finds the chain's end, which is not before the checkpoint unless the
-// operator says so. A store may be slow to show what it holds: only a second look
-// is believed.
+// operator says so. A store may be slow to show what it holds: only a second look,
+// some seconds later, is believed.
 func (d *dump) walk(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) (archive.End, error) {
 	hint := hintAt(last)
 	end, err := arch.Walk(ctx, hint)
 	if behind := (*archive.BehindError)(nil); errors.As(err, &behind) {
+		if err := d.awaitSecondLook(ctx); err != nil {
+			return end, err
+		}
 		end, err = arch.Walk(ctx, hint)
 	}
 	if behind := (*archive.BehindError)(nil); errors.As(err, &behind) {
@@ -202,6 +205,15 @@ func (d *dump) walk(ctx context.Context, arch *archive.Archive, last zkpaths.Las
 		return archive.End{}, nil
 	}
 	return end, err
+}
+
+func (d *dump) awaitSecondLook(ctx context.Context) error {
+	select {
+	case <-time.After(d.t.m.w.bounds.secondLook):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // acceptedArchive reports whether the operator wants to go on from the archive's end,

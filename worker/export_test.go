@@ -12,3 +12,7 @@ func (w *Worker) Hurry(unreachable, wedge, report time.Duration) {
 func (w *Worker) AskAddress(every, blockedLook time.Duration) {
 	w.bounds.address, w.bounds.blockedLook = every, blockedLook
 }
+
+// LookAgain sets how long after a walk that has come to less than the checkpoint the
+// second one begins.
+func (w *Worker) LookAgain(after time.Duration) { w.bounds.secondLook = after }

@@ -5,24 +5,12 @@ import (
 	"testing"
 
 	"binkeeper/archive"
-	"binkeeper/archive/dirstore"
 	"binkeeper/archive/storetest"
-	"binkeeper/internal/gtid"
 )
 
 // A checkpoint that is rebuilt from the archive says no more than what is durable there.
 func TestRebuildWaitsForDurability(t *testing.T) {
-	folder, err := dirstore.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	arch := archive.New(folder, "orders")
-	if _, err := arch.CreateOwner(t.Context(), archive.Owner{TaskUID: "uid"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := arch.CreateTimeline(t.Context(), archive.Timeline{Timeline: 1, Flavor: gtid.MySQL, FirstFile: "mysql-bin.000001"}); err != nil {
-		t.Fatal(err)
-	}
+	folder, _ := newArchive(t)
 	faulty := storetest.NewFaulty(t, folder)
 	faulty.FailSync(1, nil)
 	w := newMeteredWorker(t, "orders")

@@ -131,6 +131,7 @@ func (f *fleet) startAt(cfg coord.Config, serverID string, open func(string) (ar
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	w.LookAgain(200 * time.Millisecond)
 	for _, option := range options {
 		option(w)
 	}
