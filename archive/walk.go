@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 
 	"binkeeper/internal/gtid"
 )
@@ -67,14 +66,21 @@ func (a *Archive) Walk(ctx context.Context, hint *Hint) (End, error) {
 // writers may not have come to it. What precedes them was durable before they were
 // written. It returns *ConflictError when something has gone since the Walk.
 func (a *Archive) Sync(ctx context.Context, end End) error {
-	names := []string{path.Join(a.task, ownerName)}
+	adoptions, err := a.adoptions(ctx)
+	if err != nil {
+		return err
+	}
+	names := []string{a.ownerObject(1)}
+	for _, n := range adoptions {
+		names = append(names, a.ownerObject(n))
+	}
 	if end.Timeline > 0 {
 		names = append(names, a.timelineObject(end.Timeline))
 	}
 	if end.HasLast {
 		names = append(names, a.SegmentName(end.Timeline, end.Last.File, end.Last.Start))
 	}
-	err := a.store.Sync(ctx, names...)
+	err = a.store.Sync(ctx, names...)
 	if errors.Is(err, ErrNotExist) {
 		return &ConflictError{a.task, "has changed since its end was found: " + err.Error()}
 	}

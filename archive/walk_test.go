@@ -219,6 +219,11 @@ func TestSync(t *testing.T) {
 	}{
 		{"no segment", func() {}, []string{"orders/task.json", "orders/00000001/timeline.json"}},
 		{"a file ends", func() { b.rotate(100, file(2)) }, []string{"orders/task.json", "orders/00000001/timeline.json", segment}},
+		{"taken over", func() {
+			if _, err := b.Adopt(t.Context(), archive.Owner{TaskUID: "another"}); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"orders/task.json", "orders/owners/00000002.json", "orders/00000001/timeline.json", segment}},
 	}
 	for _, test := range tests {
 		test.build()
@@ -229,7 +234,7 @@ func TestSync(t *testing.T) {
 		}
 	}
 	store := &syncingStore{Store: b.store}
-	if err := archive.New(store, task).Sync(t.Context(), archive.End{}); err != nil || !slices.Equal(store.synced, tests[0].want[:1]) {
+	if err := archive.New(store, task).Sync(t.Context(), archive.End{}); err != nil || !slices.Equal(store.synced, tests[2].want[:2]) {
 		t.Errorf("no timeline: synced %q, %v", store.synced, err)
 	}
 	faulty := storetest.NewFaulty(t, b.store)

@@ -115,6 +115,21 @@ func TestSecondLook(t *testing.T) {
 			})
 		})
 	}
+	t.Run("the owner", func(t *testing.T) {
+		folder, end := newArchive(t)
+		synctest.Test(t, func(t *testing.T) {
+			d, store := newDump(folder, "orders/task.json", 3*time.Second)
+			d.spec.TaskUID = "uid"
+			if err := d.checkOwner(t.Context(), archive.New(store, "orders"), checkpointAt(end)); err != nil {
+				t.Errorf("it is late: got %v", err)
+			}
+			d, store = newDump(folder, "orders/task.json", time.Hour)
+			err := d.checkOwner(t.Context(), archive.New(store, "orders"), checkpointAt(end))
+			if block := (*blockedError)(nil); !errors.As(err, &block) || block.reason != zkpaths.BlockedArchiveBehind {
+				t.Errorf("it is lost: got %v, want it to be blocked", err)
+			}
+		})
+	})
 	t.Run("told to stop", func(t *testing.T) {
 		folder, end := newArchive(t)
 		synctest.Test(t, func(t *testing.T) {

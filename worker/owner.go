@@ -16,8 +16,15 @@ import (
 // task's, unless the task is known to have one.
 func (d *dump) checkOwner(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) error {
 	owner, err := arch.Owner(ctx)
+	begun := last.Timeline > 0 || d.known != ""
+	if begun && errors.Is(err, archive.ErrNotExist) {
+		if err := d.awaitSecondLook(ctx); err != nil {
+			return err
+		}
+		owner, err = arch.Owner(ctx)
+	}
 	if errors.Is(err, archive.ErrNotExist) {
-		if (last.Timeline > 0 || d.known != "") && !acceptedArchive(d.spec, last) {
+		if begun && !acceptedArchive(d.spec, last) {
 			return blockedBehind(fmt.Errorf("there is no archive at %s, although the task has archived up to %s", d.spec.Archive, cmp.Or(last.File, d.known)))
 		}
 		if err := d.t.t.Barrier(ctx); err != nil {
