@@ -30,12 +30,12 @@ func TestYieldsWhenItsStoreIsAway(t *testing.T) {
 		return nil, &archive.StoreError{Store: "file:///gone", Op: "open", Err: errors.New("stale file handle")}
 	}
 	f.startWith("1", gone, hurry)
-	v := f.await("orders", "a reason", 5*time.Second, func(v coord.TaskView) bool { return v.Status.Reason != "" })
+	v := f.await("orders", "a reason", soon, func(v coord.TaskView) bool { return v.Status.Reason != "" })
 	if v.Status.State != zkpaths.StateStarting || v.Status.Reason != "store-away" {
 		t.Errorf("state %s for %q, want starting for store-away", v.Status.State, v.Status.Reason)
 	}
 	f.startWith("2", stores.Open, hurry)
-	v = f.await("orders", "the second as primary", 10*time.Second, primary("2"))
+	v = f.await("orders", "the second as primary", soon, primary("2"))
 	if len(v.Line) != 2 || v.Line[1].ServerID != "1" {
 		t.Errorf("the line is %v, want the first worker at its end", v.Line)
 	}
@@ -73,7 +73,7 @@ func TestWatchdogGivesAWedgedTermUp(t *testing.T) {
 	f.startWith("1", open, hurry)
 	f.await("orders", "the first as primary", 20*time.Second, primary("1"))
 	f.startWith("2", stores.Open, hurry)
-	f.await("orders", "a standby", 5*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
+	f.await("orders", "a standby", soon, func(v coord.TaskView) bool { return len(v.Line) == 2 })
 	f.write(10)
 	hung.armed.Store(true)
 	f.write(10)
@@ -102,7 +102,7 @@ func TestPauseOfAWedgedPrimary(t *testing.T) {
 	f.startWith("1", open, func(w *worker.Worker) { w.Hurry(time.Minute, 2*time.Second, time.Minute) })
 	f.await("orders", "the first as primary", 20*time.Second, primary("1"))
 	f.startWith("2", stores.Open, hurry)
-	f.await("orders", "a standby", 5*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
+	f.await("orders", "a standby", soon, func(v coord.TaskView) bool { return len(v.Line) == 2 })
 	hung.armed.Store(true)
 	f.write(10)
 	<-hung.struck
@@ -112,7 +112,7 @@ func TestPauseOfAWedgedPrimary(t *testing.T) {
 	})
 	close(hung.release)
 	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Running })
-	f.await("orders", "running", 5*time.Second, running)
+	f.await("orders", "running", soon, running)
 	f.compare("orders")
 }
 

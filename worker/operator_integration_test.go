@@ -75,35 +75,37 @@ func TestPauseResumeSwitchoverSetRemove(t *testing.T) {
 	f.await("orders", "the first as primary", 20*time.Second, primary("1"))
 	f.start("2")
 	f.write(20)
-	v := f.await("orders", "a standby", 5*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
+	v := f.await("orders", "a standby", soon, func(v coord.TaskView) bool { return len(v.Line) == 2 })
 
 	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Paused })
-	paused := f.await("orders", "paused", time.Second, func(v coord.TaskView) bool { return v.Status.State == zkpaths.StatePaused })
+	paused := f.await("orders", "paused", soon, func(v coord.TaskView) bool { return v.Status.State == zkpaths.StatePaused })
 	if len(paused.Line) != 2 {
 		t.Errorf("instances left the line in a pause: %v", paused.Line)
 	}
 	before := paused.LastCommit
 	f.write(20)
 	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Running })
-	resumed := f.await("orders", "running again", time.Second, running)
+	resumed := f.await("orders", "running again", soon, running)
 	if resumed.LastCommit.Term != before.Term {
 		t.Errorf("term %d after a pause in term %d", resumed.LastCommit.Term, before.Term)
 	}
 
 	standby := v.Line[1]
 	f.change("orders", func(s *zkpaths.Spec) { s.SwitchoverTo = standby.Name })
-	switched := f.await("orders", "the second as primary", time.Second, primary("2"))
+	switched := f.await("orders", "the second as primary", soon, primary("2"))
 	if len(switched.Line) != 2 || switched.Line[1].ServerID != "1" {
 		t.Errorf("after the switchover the line is %v, want the first worker at its end", switched.Line)
 	}
 
 	f.change("orders", func(s *zkpaths.Spec) { s.FlushInterval = zkpaths.Duration(50 * time.Millisecond) })
 	f.write(20)
-	f.await("orders", "still the second", 2*time.Second, primary("2"))
 	f.compare("orders")
+	if v := f.look("orders"); !primary("2")(v) || v.LastCommit.Term != switched.LastCommit.Term {
+		t.Errorf("after a change of the flush interval: status %+v in term %d, want the second's of term %d", v.Status, v.LastCommit.Term, switched.LastCommit.Term)
+	}
 
 	f.change("orders", func(s *zkpaths.Spec) { s.Desired = zkpaths.Removed })
-	deadline := time.Now().Add(2 * time.Second)
+	deadline := time.Now().Add(soon)
 	for {
 		ids, err := f.sess.Tasks(t.Context())
 		if err != nil {
@@ -119,7 +121,7 @@ func TestPauseResumeSwitchoverSetRemove(t *testing.T) {
 	}
 
 	f.createTask("orders") // with the same task_uid: as `task create` takes an archive over
-	f.await("orders", "archiving again", 5*time.Second, running)
+	f.await("orders", "archiving again", soon, running)
 	f.write(20)
 	f.compare("orders")
 	if n := len(f.timelines("orders")); n != 1 {
@@ -218,16 +220,20 @@ func TestUncommittedTransactionIsNotLost(t *testing.T) {
 	f.await("orders", "running", 20*time.Second, running)
 	setUp := []string{
 		"INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
-		"SET GLOBAL rpl_semi_sync_source_timeout = 4000", "SET GLOBAL rpl_semi_sync_source_enabled = ON",
+		"SET GLOBAL rpl_semi_sync_source_timeout = 600000", "SET GLOBAL rpl_semi_sync_source_enabled = ON",
 	}
 	if err := f.src.Exec(t.Context(), setUp...); err != nil {
 		t.Fatal(err)
 	}
-	before := f.await("orders", "all archived", 5*time.Second, func(v coord.TaskView) bool { return v.LastCommit.Position > 500 }).LastCommit
+	before := f.await("orders", "an archive", soon, func(v coord.TaskView) bool { return v.LastCommit.Position > 500 }).LastCommit
 	written := make(chan error, 1)
 	go func() { written <- f.src.Exec(t.Context(), "INSERT INTO shop.orders (note) VALUES ('waits')") }()
-	f.await("orders", "the waiting transaction archived", 3*time.Second, func(v coord.TaskView) bool { return v.LastCommit.Position > before.Position })
+	f.await("orders", "the waiting transaction archived", soon, func(v coord.TaskView) bool { return v.LastCommit.Position > before.Position })
 	f.change("orders", func(s *zkpaths.Spec) { s.SegmentSize *= 2 }) // connects anew
+	f.awaitQuery("SELECT WAIT_FOR_EXECUTED_GTID_SET%")
+	if err := f.src.Exec(t.Context(), "SET GLOBAL rpl_semi_sync_source_enabled = OFF"); err != nil { // ends its waiting
+		t.Fatal(err)
+	}
 	v := f.await("orders", "connected anew", 15*time.Second, func(v coord.TaskView) bool { return running(v) && v.Status.Reconnects > 0 })
 	for _, change := range v.Status.Transitions {
 		if change.To == zkpaths.StateBlocked {
@@ -238,6 +244,24 @@ func TestUncommittedTransactionIsNotLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.compare("orders")
+}
+
+// awaitQuery waits until the source executes a query that is like a pattern.
+func (f *fleet) awaitQuery(pattern string) {
+	f.t.Helper()
+	for deadline := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+		var n int
+		err := f.src.DB().QueryRowContext(f.t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE ?", pattern).Scan(&n)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if n > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("the source has not been asked %s within %s", pattern, soon)
+		}
+	}
 }
 
 func TestAnotherServerIsBlocked(t *testing.T) {
@@ -308,7 +332,7 @@ func TestFailingTaskDoesNotDisturbOthers(t *testing.T) {
 	f.createTask("broken")
 	f.change("broken", func(s *zkpaths.Spec) { s.Source = "mysql://binkeeper@127.0.0.1:1" })
 	f.start("1")
-	v := f.await("broken", "a reason", 10*time.Second, func(v coord.TaskView) bool { return v.Status.Reason != "" })
+	v := f.await("broken", "a reason", soon, func(v coord.TaskView) bool { return v.Status.Reason != "" })
 	if v.Status.State != zkpaths.StateStarting || v.Status.Detail == "" {
 		t.Errorf("status %+v, want starting with a reason", v.Status)
 	}

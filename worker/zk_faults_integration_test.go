@@ -84,7 +84,7 @@ func TestYieldsWhenItsSourceIsAway(t *testing.T) {
 	f.startWith("1", stores.Open, hurry)
 	f.await("orders", "the first as primary", 20*time.Second, primary("1"))
 	f.startWith("2", stores.Open, hurry)
-	f.await("orders", "a standby", 5*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 2 })
+	f.await("orders", "a standby", soon, func(v coord.TaskView) bool { return len(v.Line) == 2 })
 	f.write(10)
 	proxy.Cut()
 	f.await("orders", "the second, that says why it cannot begin", 20*time.Second, func(v coord.TaskView) bool {

@@ -62,7 +62,7 @@ func TestBadFlags(t *testing.T) {
 func TestServerIDHeldByNobodyKnown(t *testing.T) {
 	t.Parallel()
 	root := "/" + t.Name()
-	hand, _, err := zk.Connect([]string{ensemble.Addr()}, observing, zk.WithLogInfo(false))
+	hand, _, err := zk.Connect([]string{ensemble.Addr()}, lasting, zk.WithLogInfo(false))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,11 +51,11 @@ func newWard(t *testing.T) *ward {
 	w.exec("CREATE USER "+keeper+" IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO "+keeper,
 		"CREATE DATABASE d", "CREATE TABLE d.t (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(2000))")
 	var err error
-	if w.sess, err = coord.Open(t.Context(), coord.Config{Servers: []string{ensemble.Addr()}, Root: w.root, Timeout: observing, Logger: zerolog.Nop()}); err != nil {
+	if w.sess, err = coord.Open(t.Context(), coord.Config{Servers: []string{ensemble.Addr()}, Root: w.root, Timeout: lasting, Logger: zerolog.Nop()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.sess.Close)
-	if w.hand, _, err = zk.Connect([]string{ensemble.Addr()}, observing, zk.WithLogInfo(false)); err != nil {
+	if w.hand, _, err = zk.Connect([]string{ensemble.Addr()}, lasting, zk.WithLogInfo(false)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.hand.Close)

@@ -48,13 +48,19 @@ func (s *stage) compareArchive() {
 	s.t.Logf("%d files and %d bytes are equal; segments of %d terms", len(files), total, terms)
 }
 
-// awaitClosed closes the source's newest file, waits until all that is closed is archived, and returns those files.
+// awaitClosed closes the source's newest file, waits until all that is closed is archived, in the newest timeline, and
+// returns those files. A file of that name may stand in the checkpoint already, from the timeline before.
 func (s *stage) awaitClosed() []string {
 	s.t.Helper()
 	must(s.t, s.src.Exec(s.t.Context(), "FLUSH BINARY LOGS"))
 	files := s.binlogFiles()
 	live := filepath.Base(files[len(files)-1])
-	s.await("the archive of "+live, func(v view) bool { return v.LastCommit.File == live })
+	arch := archive.New(s.store(), task)
+	s.await("the archive of "+live, func(v view) bool {
+		timelines, err := arch.Timelines(s.t.Context())
+		must(s.t, err)
+		return v.LastCommit.File == live && v.LastCommit.Timeline == int64(len(timelines))
+	})
 	return files[:len(files)-1]
 }
 

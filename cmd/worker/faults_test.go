@@ -52,6 +52,7 @@ func TestKilledPrimary(t *testing.T) {
 func TestTerminatedPrimary(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
+	s.timeout = lasting
 	s.createTask()
 	s.start("1", "2")
 	l := startLoad(t, s.src)
@@ -260,6 +261,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 func TestDeletedInstance(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
+	s.timeout = lasting
 	s.createTask()
 	s.start("1", "2")
 	l := startLoad(t, s.src)

@@ -32,8 +32,9 @@ const (
 	task = "orders"
 	// sessionTimeout is the workers', short: most faults last until a session has expired.
 	sessionTimeout = 2 * time.Second
-	// observing is the test's own session timeout, which outlives every outage: the most that a server grants.
-	observing = 40 * time.Second
+	// lasting is a session timeout which outlives every outage, and however long a busy machine lets a process wait: the
+	// most that a server grants. It is the test's own, and that of workers who are to keep their places.
+	lasting = 40 * time.Second
 	// patience is how long anything may take that has to happen, on a machine that runs other tests too.
 	patience = time.Minute
 )
@@ -94,6 +95,7 @@ type stage struct {
 	root     string // of all znodes
 	src      *servers.Source
 	dir      string         // the store
+	timeout  time.Duration  // of the workers' sessions
 	sess     *coord.Session // what the test sees
 	hand     *zk.Conn       // an operator's hand in ZooKeeper
 	workers  map[string]*servers.Program
@@ -128,18 +130,18 @@ func newStageOn(t *testing.T, ensemble *servers.ZooKeeper, kind servers.Kind, ar
 func stageOf(t *testing.T, ensemble *servers.ZooKeeper, root string, src *servers.Source) *stage {
 	t.Helper()
 	s := &stage{
-		t: t, zk: ensemble, root: root, dir: t.TempDir(), src: src, workers: map[string]*servers.Program{}, program: program,
+		t: t, zk: ensemble, root: root, dir: t.TempDir(), src: src, workers: map[string]*servers.Program{}, program: program, timeout: sessionTimeout,
 		expected: map[string]int{}, via: map[string]string{},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var err error
-	s.sess, err = coord.Open(ctx, coord.Config{Servers: strings.Split(s.zk.Addr(), ","), Root: s.root, Timeout: observing, Logger: zerolog.Nop()})
+	s.sess, err = coord.Open(ctx, coord.Config{Servers: strings.Split(s.zk.Addr(), ","), Root: s.root, Timeout: lasting, Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.sess.Close)
-	if s.hand, _, err = zk.Connect(strings.Split(s.zk.Addr(), ","), observing, zk.WithLogInfo(false)); err != nil {
+	if s.hand, _, err = zk.Connect(strings.Split(s.zk.Addr(), ","), lasting, zk.WithLogInfo(false)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.hand.Close)
@@ -178,16 +180,16 @@ func (s *stage) start(ids ...string) {
 	}
 }
 
-// spawn starts a process with a server id, which need not be its own.
-func (s *stage) spawn(name, id string) *servers.Program {
+// spawn starts a process with a server id, which need not be its own, and with more in its environment.
+func (s *stage) spawn(name, id string, env ...string) *servers.Program {
 	s.t.Helper()
 	p, err := servers.StartProgram(s.t.Context(), servers.ProgramOptions{
 		Name: name, Dir: filepath.Join(s.t.TempDir(), name),
 		Command: []string{
-			s.program, "--server-id", id, "--zookeeper", cmp.Or(s.via[id], s.zk.Addr()) + s.root, "--session-timeout", sessionTimeout.String(),
+			s.program, "--server-id", id, "--zookeeper", cmp.Or(s.via[id], s.zk.Addr()) + s.root, "--session-timeout", s.timeout.String(),
 			"--listen", "127.0.0.1:0", "--log-format", "json",
 		},
-		Env: []string{"STAGE_PASSWORD=" + servers.Password},
+		Env: append(env, "STAGE_PASSWORD="+servers.Password),
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -55,7 +55,7 @@ func TestTerminatedTwice(t *testing.T) {
 	s.signal(p, syscall.SIGTERM)
 	<-time.After(sessionTimeout / 4)
 	s.signal(p, syscall.SIGTERM)
-	s.awaitExit(p, time.Second)
+	s.awaitExit(p, patience)
 	if code := p.ExitCode(); code != 143 {
 		t.Errorf("exit code %d after a second SIGTERM, want 143", code)
 	}
@@ -69,14 +69,15 @@ func TestTerminatedTwice(t *testing.T) {
 
 func TestServerIDTaken(t *testing.T) {
 	t.Parallel()
-	const twoTicks, slack = 4 * time.Second, 3 * time.Second
 	s := newStage(t, servers.MySQL)
 	s.createTask()
+	s.timeout = lasting
 	s.start("1")
+	s.timeout = sessionTimeout
 	v := s.awaitServing(0)
 	began := time.Now()
 	second := s.spawn("second", "1")
-	s.awaitExit(second, sessionTimeout+twoTicks+slack)
+	s.awaitExit(second, patience)
 	if took := time.Since(began); took < sessionTimeout {
 		t.Errorf("it gave up after %s: a holder that has just died lives as long as its session, %s", took, sessionTimeout)
 	}

@@ -137,7 +137,7 @@ func testSwitchovers(t *testing.T, lasts time.Duration) {
 	l := startLoad(t, s.src)
 	var term int64
 	var switched int
-	for end := time.Now().Add(lasts); time.Now().Before(end); switched++ {
+	for end := time.Now().Add(lasts); switched < 5 || time.Now().Before(end); switched++ {
 		s.awaitServing(term)
 		v := s.await("a standby", func(v view) bool { return len(v.Line) > 1 })
 		term = v.LastCommit.Term
@@ -150,9 +150,6 @@ func testSwitchovers(t *testing.T, lasts time.Duration) {
 	s.awaitServing(0)
 	l.stop()
 	s.compare()
-	if switched < 5 {
-		t.Errorf("%d switchovers in %s", switched, lasts)
-	}
 	t.Logf("%d switchovers", switched)
 }
 
@@ -284,7 +281,9 @@ func TestTaskMadeAnewWhileCutOff(t *testing.T) {
 			s := newStage(t, servers.MySQL, "--max-binlog-size=1M", "--sync-binlog=0")
 			s.createTask()
 			door := s.proxied("1")
-			s.spawnPatient("1", test.timeout)
+			s.timeout = test.timeout
+			s.start("1")
+			s.timeout = sessionTimeout
 			l := startLoad(t, s.src)
 			s.awaitServing(0)
 			s.start("2")

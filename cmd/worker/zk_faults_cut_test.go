@@ -3,8 +3,6 @@
 package main
 
 import (
-	"cmp"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -23,24 +21,6 @@ func (s *stage) proxied(id string) *faultstest.Proxy {
 	return p
 }
 
-// spawnPatient starts a worker with a session timeout of its own, and with more in its environment.
-func (s *stage) spawnPatient(id string, timeout time.Duration, env ...string) {
-	s.t.Helper()
-	p, err := servers.StartProgram(s.t.Context(), servers.ProgramOptions{
-		Name: "worker-" + id, Dir: filepath.Join(s.t.TempDir(), "worker-"+id),
-		Command: []string{
-			s.program, "--server-id", id, "--zookeeper", cmp.Or(s.via[id], s.zk.Addr()) + s.root, "--session-timeout", timeout.String(),
-			"--listen", "127.0.0.1:0", "--log-format", "json",
-		},
-		Env: append(env, "STAGE_PASSWORD="+servers.Password),
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(p.Close)
-	s.workers[id] = p
-}
-
 // cuts are how a worker's way to ZooKeeper fails, while the worker, ZooKeeper and the source are well.
 var cuts = []struct {
 	name    string
@@ -56,13 +36,14 @@ var cuts = []struct {
 // dump. Back in time it goes on in the same term; too late it has nothing more to say.
 func TestPrimaryIsCutOff(t *testing.T) {
 	t.Parallel()
-	const timeout = 4 * time.Second // the client tries again after a second only
+	const short, timeout = 1600 * time.Millisecond, 6 * time.Second // the client tries again after a second only
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
+	s.timeout = timeout
 	s.createTask()
 	proxies := map[string]*faultstest.Proxy{"1": s.proxied("1"), "2": s.proxied("2")}
-	s.spawnPatient("1", timeout)
+	s.start("1")
 	s.awaitServing(0)
-	s.spawnPatient("2", timeout)
+	s.start("2")
 	l := startLoad(t, s.src)
 	c := newClient(t, s.src)
 	for _, cut := range cuts {
@@ -70,11 +51,11 @@ func TestPrimaryIsCutOff(t *testing.T) {
 		before := s.awaitServing(0)
 		proxy, dumps := proxies[before.Line[0].ServerID], c.dumps()
 		cut.strike(proxy)
-		<-time.After(timeout * 2 / 5)
+		<-time.After(short)
 		proxy.Heal()
 		s.await("a commit after a short cut", func(v view) bool { return v.LastCommit.Commit > before.LastCommit.Commit+1 })
 		if now := s.look().LastCommit.Term; now != before.LastCommit.Term {
-			t.Errorf("the term went from %d to %d over a cut of %s", before.LastCommit.Term, now, timeout*2/5)
+			t.Errorf("the term went from %d to %d over a cut of %s", before.LastCommit.Term, now, short)
 		}
 		if now := c.dumps(); len(now) != 1 || now[0] != dumps[0] {
 			t.Errorf("the dump of connection %v was replaced by that of %v", dumps, now)
@@ -167,17 +148,19 @@ func TestSessionIsSwapped(t *testing.T) {
 // The primary sleeps for less than its session lasts: nobody notices.
 func TestPrimaryNods(t *testing.T) {
 	t.Parallel()
+	const nod, timeout = 4 * time.Second, 12 * time.Second // longer than between two pings, and far shorter than the session lasts
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
+	s.timeout = timeout
 	s.createTask()
 	s.start("1", "2")
 	l := startLoad(t, s.src)
 	before := s.awaitServing(0)
 	s.await("a standby", func(v view) bool { return len(v.Line) == 2 })
-	for range 5 {
+	for range 3 {
 		v := s.look()
 		pid := s.workers[v.Line[0].ServerID].Pid()
 		faultstest.Stop(t, pid)
-		<-time.After(sessionTimeout / 2)
+		<-time.After(nod)
 		faultstest.Continue(t, pid)
 		s.await("a commit after a nod", func(now view) bool { return now.LastCommit.Commit > v.LastCommit.Commit+1 })
 	}
@@ -228,11 +211,12 @@ func TestSlowZooKeeper(t *testing.T) {
 	t.Parallel()
 	const timeout = 10 * time.Second // the default
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
+	s.timeout = timeout
 	s.createTask()
 	proxies := []*faultstest.Proxy{s.proxied("1"), s.proxied("2")}
-	s.spawnPatient("1", timeout)
+	s.start("1")
 	s.awaitServing(0)
-	s.spawnPatient("2", timeout)
+	s.start("2")
 	l := startLoad(t, s.src)
 	before := s.await("a standby", func(v view) bool { return len(v.Line) == 2 })
 	for _, p := range proxies {

@@ -49,10 +49,11 @@ func TestQuorumIsLost(t *testing.T) {
 	t.Parallel()
 	const timeout = 10 * time.Second // an election may take seconds
 	s := newEnsemble(t, "--max-binlog-size=1M")
+	s.timeout = timeout
 	s.createTask()
-	s.spawnPatient("1", timeout)
+	s.start("1")
 	s.awaitServing(0)
-	s.spawnPatient("2", timeout)
+	s.start("2")
 	l := startLoad(t, s.src)
 	c := newClient(t, s.src)
 	before := s.await("a standby", func(v view) bool { return len(v.Line) == 2 })
@@ -153,10 +154,10 @@ func (s *stage) restore(server *servers.ZooKeeperServer, saved string) {
 	copyFolder(s.t, saved, server.DataDir())
 	must(s.t, server.Start(s.t.Context()))
 	var err error
-	s.sess, err = coord.Open(s.t.Context(), coord.Config{Servers: strings.Split(s.zk.Addr(), ","), Root: s.root, Timeout: observing, Logger: zerolog.Nop()})
+	s.sess, err = coord.Open(s.t.Context(), coord.Config{Servers: strings.Split(s.zk.Addr(), ","), Root: s.root, Timeout: lasting, Logger: zerolog.Nop()})
 	must(s.t, err)
 	s.t.Cleanup(s.sess.Close)
-	s.hand, _, err = zk.Connect(strings.Split(s.zk.Addr(), ","), observing, zk.WithLogInfo(false))
+	s.hand, _, err = zk.Connect(strings.Split(s.zk.Addr(), ","), lasting, zk.WithLogInfo(false))
 	must(s.t, err)
 	s.t.Cleanup(s.hand.Close)
 }

@@ -120,9 +120,9 @@ func TestWallClockSteps(t *testing.T) {
 	for _, id := range []string{"1", "2", "monitor"} {
 		clocks[id] = faults.NewClock(filepath.Join(t.TempDir(), "clock"))
 	}
-	s.program = filepath.Join(dir, "worker")
+	s.program, s.timeout = filepath.Join(dir, "worker"), lasting
 	for _, id := range []string{"1", "2"} {
-		s.spawnPatient(id, sessionTimeout, clocks[id].Env())
+		s.workers[id] = s.spawn("worker-"+id, id, clocks[id].Env())
 		s.await("worker "+id+" in the line", func(v view) bool { return len(v.Line) > 0 && v.Line[len(v.Line)-1].ServerID == id })
 	}
 	l := startLoad(t, s.src)

@@ -115,6 +115,7 @@ func TestNodeIsForbidden(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
 	s.createTask()
+	s.timeout = lasting
 	s.start("1", "2")
 	l := startLoad(t, s.src)
 	s.awaitServing(0)
@@ -156,6 +157,7 @@ func TestCutOffFromTheSource(t *testing.T) {
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
 	proxy := faultstest.NewProxy(t, s.src.Addr(), faults.MySQL)
 	s.createTask(func(spec *zkpaths.Spec) { spec.Source = "mysql://" + servers.User + "@" + proxy.Addr() })
+	s.timeout = lasting
 	s.start("1", "2")
 	l := startLoad(t, s.src)
 	before := s.awaitServing(0)
