@@ -11,6 +11,9 @@ type bounds struct {
 	// unreachable is how long a primary may be without its source or its store
 	// before it yields to a standby that may reach them.
 	unreachable time.Duration
+	// lastResort is how long a primary may be without them before it yields to a
+	// standby that has found itself blocked, too.
+	lastResort time.Duration
 	// blockedLook is how often a blocked primary looks again.
 	blockedLook time.Duration
 	// wedge is how long no byte may move in any stage, while there are some to
@@ -32,6 +35,7 @@ const catchUpReport = 2 * time.Second
 // defaultBounds are those of design.md, section 4, and of the contract.
 var defaultBounds = bounds{
 	unreachable: 30 * time.Second,
+	lastResort:  30 * time.Minute,
 	blockedLook: 30 * time.Second,
 	wedge:       time.Minute,
 	report:      10 * time.Second,
@@ -87,6 +91,8 @@ type tenure struct {
 	Desired    string
 	SwitchAway bool // the operator wants an instance behind this one
 	Others     bool // somebody stands behind this one
+	Untried    bool // and has not been found to be blocked
+	HandOn     bool // this one is blocked, as perhaps not all are
 	Connected  bool
 	Stopping   bool // the worker ends
 	Dumping    bool
@@ -95,6 +101,7 @@ type tenure struct {
 	RetryDue   bool
 	Away       time.Duration // for how long the source or the store cannot be reached
 	YieldAfter time.Duration // how long Away may get
+	LastResort time.Duration // the same, where all others are known to be blocked
 }
 
 type termAction int
@@ -127,7 +134,9 @@ func decideInTerm(t tenure) termAction {
 		return yield
 	case t.Dumping && t.DumpStale:
 		return endDump
-	case t.Away >= t.YieldAfter && t.Others && t.Connected:
+	case t.HandOn && !t.Dumping && t.Connected:
+		return yield
+	case t.Away >= t.YieldAfter && t.Untried && t.Connected, t.Away >= t.LastResort && t.Others && t.Connected:
 		return yield
 	case !t.Dumping && t.RetryDue && t.Connected:
 		return beginDump
@@ -153,7 +162,7 @@ func switchAway(line []zkpaths.Place, own zkpaths.Place, target string) bool {
 // failed may fare better with.
 func answered(before, after zkpaths.Spec) bool {
 	return after.Accept != nil && (before.Accept == nil || *before.Accept != *after.Accept) ||
-		before.Source != after.Source || before.PasswordRef != after.PasswordRef || before.Archive != after.Archive || before.Desired != after.Desired
+		!before.ResumedAt.Equal(after.ResumedAt.Time) || before.Source != after.Source || before.PasswordRef != after.PasswordRef || before.Archive != after.Archive || before.Desired != after.Desired
 }
 
 // longestYieldAfter bounds how long a primary that has yielded in vain, again and

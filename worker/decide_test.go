@@ -44,7 +44,10 @@ func TestDecideInLine(t *testing.T) {
 }
 
 func TestDecideInTerm(t *testing.T) {
-	dumping := tenure{InLine: true, Desired: zkpaths.Running, Connected: true, Dumping: true, YieldAfter: defaultBounds.unreachable}
+	dumping := tenure{
+		InLine: true, Desired: zkpaths.Running, Connected: true, Dumping: true,
+		YieldAfter: defaultBounds.unreachable, LastResort: defaultBounds.lastResort,
+	}
 	with := func(change func(*tenure)) tenure {
 		v := dumping
 		change(&v)
@@ -72,9 +75,15 @@ func TestDecideInTerm(t *testing.T) {
 		{"no dump", with(func(v *tenure) { v.Dumping, v.RetryDue = false, true }), beginDump},
 		{"no dump, not due", with(func(v *tenure) { v.Dumping = false }), carryOn},
 		{"no dump, disconnected", with(func(v *tenure) { v.Dumping, v.RetryDue, v.Connected = false, true, false }), carryOn},
-		{"away for long, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, defaultBounds.unreachable, true }), yield},
+		{"away for long, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others, v.Untried = false, defaultBounds.unreachable, true, true }), yield},
+		{"away for long, the others are blocked", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, defaultBounds.unreachable, true }), carryOn},
+		{"away for very long, the others were blocked", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, defaultBounds.lastResort, true }), yield},
 		{"away for long, alone", with(func(v *tenure) { v.Dumping, v.Away, v.RetryDue = false, defaultBounds.unreachable, true }), beginDump},
-		{"away for a moment, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, time.Second, true }), carryOn},
+		{"away for a moment, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others, v.Untried = false, time.Second, true, true }), carryOn},
+		{"blocked, another has not looked", with(func(v *tenure) { v.Dumping, v.HandOn = false, true }), yield},
+		{"the same, disconnected", with(func(v *tenure) { v.Dumping, v.HandOn, v.Connected = false, true, false }), carryOn},
+		{"the same, looking again", with(func(v *tenure) { v.HandOn = true }), carryOn},
+		{"the same, paused", with(func(v *tenure) { v.Dumping, v.HandOn, v.Desired = false, true, zkpaths.Paused }), pause},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,6 +36,9 @@ type member struct {
 	yieldAfter time.Duration   // of the newest term: see nextYieldAfter
 	yielded    int64           // the term that was yielded for want of source or store, until the next one
 	said       string          // the last trouble logged
+
+	answered     bool // the operator has changed something since the last refusal
+	steppedAside bool // see stepAside; until a claim
 }
 
 func newMember(w *Worker, sess *coord.Session, task string) *member {
@@ -159,10 +162,13 @@ func (m *member) leave(ctx context.Context) error {
 // ends with stop too: it bounds the claim alone.
 func (m *member) serveTerm(stop, alive, busy context.Context) error {
 	t, status, err := m.claim(busy)
+	if errors.Is(err, errHandedOn) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("claim the task: %w", err)
 	}
-	m.failures = 0
+	m.failures, m.answered, m.steppedAside = 0, false, false
 	m.yieldAfter, m.yielded = nextYieldAfter(m.yieldAfter, m.w.bounds.unreachable, m.yielded, status.Transitions), 0
 	m.tally.claimed(status)
 	m.log.Info().Int64("term", t.Number()).Str("instance", m.inst.Place().Name).Msg("became primary")
@@ -183,23 +189,20 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 	}
 	status, err := m.inst.Status(ctx)
 	if newer := (*zkpaths.NewerFormatError)(nil); errors.As(err, &newer) {
-		return nil, status, err
+		return nil, status, m.stepAside(ctx, newer)
 	}
 	if err != nil {
 		status = zkpaths.NewStatus(time.Now()) // what is unreadable is overwritten
 	}
 	base, version, err := m.checkpoint(ctx, status.File)
 	if block := (*blockedError)(nil); errors.As(err, &block) {
-		status = status.Say(zkpaths.StateBlocked, m.inst.Place(), status.Term, time.Now(), block.reason, block.Error(), hintOf(err))
-		status.SeenServer = ""
-		m.tally.say(status)
-		return nil, status, errors.Join(err, m.inst.SetStatus(ctx, status))
+		return nil, status, m.refuse(ctx, status, block)
 	}
 	if err != nil {
 		return nil, status, err
 	}
 	base.Term = max(base.Term, status.Term) // a checkpoint that was lost takes no term back
-	status = status.Say(zkpaths.StateStarting, m.inst.Place(), base.Term+1, time.Now(), "", "", "")
+	status = claimed(status, m.inst.Place(), m.line, base.Term+1, time.Now())
 	t, err := m.inst.Claim(ctx, base, version, status)
 	return t, status, err
 }
@@ -279,8 +282,13 @@ func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err
 		case <-retry:
 			return
 		case v, ok := <-m.specs:
+			before := m.spec.Spec
 			m.sawSpec(v, ok)
-			if retry == nil || isBlocked(err) {
+			if isBlocked(err) {
+				m.answered = m.answered || answered(before, m.spec.Spec)
+				return
+			}
+			if retry == nil {
 				return
 			}
 		case line, ok := <-m.lines:

@@ -34,6 +34,7 @@ type term struct {
 	away      time.Time // since when the source or the store cannot be reached; zero: reached
 	doubted   bool      // the last dump failed although it was open: the next one has to show more
 	replaced  bool      // a write was refused: somebody else is primary
+	handOn    bool      // the last dump found a block that others have not looked for yet
 	found     string    // what the last dump found in the stream: the reason of a new timeline
 	torn      bool      // the last dump has taken all that the source can send of a file
 	watchdog  watchdog
@@ -73,12 +74,15 @@ func (t *term) observed() tenure {
 		InLine:     !t.replaced,
 		SwitchAway: switchAway(t.m.line, own, t.m.spec.Spec.SwitchoverTo),
 		Others:     len(t.m.line) > 1,
+		Untried:    untried(t.status.Findings, t.m.line, own),
+		HandOn:     t.handOn,
 		Connected:  t.m.sess.Disconnected() == 0,
 		Stopping:   t.stopping,
 		Dumping:    t.dump != nil,
 		Wedged:     t.watchdog.wedged,
 		RetryDue:   !time.Now().Before(t.retryAt),
 		YieldAfter: t.m.yieldAfter,
+		LastResort: t.m.w.bounds.lastResort,
 	}
 	if t.m.lineKnown {
 		v.InLine = v.InLine && stands(t.m.line, own)
@@ -123,14 +127,14 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 		t.retryAt = time.Time{}
 	case pause:
 		if t.status.State != zkpaths.StatePaused {
-			t.away, t.failures = time.Time{}, 0
+			t.away, t.failures, t.handOn = time.Time{}, 0, false
 			t.write(ctx, t.say(zkpaths.StatePaused, "", "", ""))
 		}
 	case beginDump:
 		if t.status.State == zkpaths.StatePaused {
 			t.write(ctx, t.say(zkpaths.StateStarting, "", "", ""))
 		}
-		t.dump = startDump(ctx, t)
+		t.dump, t.handOn = startDump(ctx, t), false
 		t.watchdog = watchdog{} // what is being retried is no wedge
 		if t.dumps++; t.dumps > 1 {
 			t.m.tally.reconnects.Add(1)
@@ -146,7 +150,14 @@ func (t *term) act(ctx context.Context, action termAction) (next *coord.Instance
 // committed first, unless it is just that which does not work.
 func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
 	cause := errors.New("switchover")
-	if !t.away.IsZero() {
+	state := zkpaths.StateStopped
+	switch {
+	case t.handOn:
+		cause = fmt.Errorf("%w: %s", errHandedOn, t.status.Detail)
+		if t.status.State == zkpaths.StateBlocked {
+			state = zkpaths.StateBlocked // see atEnd
+		}
+	case !t.away.IsZero():
 		cause = fmt.Errorf("yielded: %s", t.status.Detail)
 		t.m.yielded = t.t.Number()
 		if t.dump != nil {
@@ -156,7 +167,7 @@ func (t *term) yield(ctx context.Context) (*coord.Instance, bool, error) {
 	if !t.endDump(ctx) {
 		return nil, true, t.resign(ctx)
 	}
-	last := t.say(zkpaths.StateStopped, t.status.Reason, t.status.Detail, t.status.Hint)
+	last := atEnd(t.say(state, t.status.Reason, t.status.Detail, t.status.Hint), t.m.inst.Place())
 	var next *coord.Instance
 	err := t.bounded(ctx, func(ctx context.Context) (err error) {
 		next, err = t.t.Yield(ctx, last, t.m.w.instance())
@@ -256,7 +267,7 @@ func (t *term) await(stop, alive context.Context, changed <-chan struct{}) {
 		before := t.m.spec.Spec
 		t.m.sawSpec(v, ok)
 		if answered(before, t.m.spec.Spec) {
-			t.retryAt = time.Time{}
+			t.lookAgain()
 		}
 	case line, ok := <-t.m.lines:
 		t.m.sawLine(line, ok)
@@ -279,7 +290,7 @@ var foundReasons = map[string]string{
 // opened takes note that the dump is open: the source and the store are there.
 func (t *term) opened(ctx context.Context) {
 	t.away, t.failures, t.m.yieldAfter = time.Time{}, 0, t.m.w.bounds.unreachable
-	t.doubted, t.found, t.conflicts = false, "", 0
+	t.doubted, t.found, t.conflicts, t.status.Findings = false, "", 0, nil
 	from := t.dump.from
 	t.log.Info().Str("file", from.File).Int64("position", from.Offset).Int64("timeline", from.Timeline).Msg("archiving")
 	t.write(ctx, t.say(zkpaths.StateRunning, "", "", ""))
@@ -293,7 +304,7 @@ func (t *term) ended(err error) {
 	t.doubted = t.doubted || t.dump.disproved(trouble)
 	// The next attempt looks at the file behind; if this one did, it is to be waited with.
 	t.torn = trouble.kind == endedTorn && !t.dump.torn
-	seen := t.dump.seen
+	seen, spec := t.dump.seen, t.dump.spec
 	t.dump = nil
 	t.m.tally.ended(trouble)
 	switch trouble.kind {
@@ -324,8 +335,11 @@ func (t *term) ended(err error) {
 		t.retryAt = time.Now().Add(t.m.w.bounds.blockedLook)
 		t.found = foundReasons[trouble.reason]
 		t.away, t.failures = time.Time{}, 0
-		t.trouble(zkpaths.StateBlocked, trouble)
-		t.status.SeenServer = seen
+		if answered(spec, t.m.spec.Spec) {
+			t.lookAgain() // with the answer, which came while this look was under way
+			return
+		}
+		t.foundBlock(trouble, seen)
 		return
 	}
 	t.failures++
@@ -337,6 +351,11 @@ func (t *term) ended(err error) {
 		t.away = time.Now()
 	}
 	t.trouble(zkpaths.StateStarting, trouble)
+}
+
+// lookAgain makes the next attempt due at once, and the beginning of a new round.
+func (t *term) lookAgain() {
+	t.retryAt, t.handOn, t.status.Findings = time.Time{}, false, nil
 }
 
 // trouble says what is wrong in the status, and in the log when it is news.

@@ -20,4 +20,21 @@
 //
 // No payload holds a secret: a Spec refers to its password by file:PATH or
 // env:NAME.
+//
+// # Blocked tasks
+//
+// A task in state blocked needs an operator. Its status has the reason, one of the
+// Blocked words, the server that answered at the source's address (SeenServer), and,
+// where a host's own mount, flags or version may be the cause, the Findings:
+//
+//	"findings": [{"server_id": "1", "instance": "server_1_0000000004", "reason": "archive-behind", "at": "…"}]
+//
+// Such a block goes round the line once: who finds it adds a finding and leaves the
+// task to the next, until all in the line have one. A status that is blocked when it is
+// handed on stays so, and names no instance until the next claim. Findings of
+// instances that have left the line hold no longer; all are dropped when the task
+// runs, and when the operator answers (Spec.Accept, Spec.ResumedAt, or another change
+// of what a worker goes by).
+//
+// An answer (Accept) holds for the reason, the server and the checkpoint that it names.
 package zkpaths

@@ -60,6 +60,10 @@ type Status struct {
 	// comes to the one that is needed next. It is unknown while the source's newest
 	// file is the one needed next, which a source never purges.
 	PurgeMargin Margin `json:"purge_margin_files"`
+	// Findings are the blocks that workers have found, each at its host, since the task
+	// last ran: while there is somebody in the line who is not among them, the primary
+	// leaves the task to the next.
+	Findings []Finding `json:"findings,omitempty"`
 	// Changes counts all transitions since the task was created, so that a
 	// reader sees how many Transitions no longer holds.
 	Changes int64 `json:"changes"`
@@ -91,6 +95,16 @@ func (m *Margin) UnmarshalJSON(data []byte) error {
 		*m = Margin{Files: files, Known: true}
 	}
 	return nil
+}
+
+// A Finding is a block that one worker has found, and others perhaps do not find.
+type Finding struct {
+	ServerID string `json:"server_id"`
+	// Instance is where the worker stands in the line; "" after it has gone to the
+	// end, until the next primary puts its new name there.
+	Instance string `json:"instance"`
+	Reason   string `json:"reason"` // one of the Blocked words
+	At       Time   `json:"at"`     // by the worker's clock
 }
 
 // A Transition is one change of state.

@@ -32,6 +32,9 @@ type Spec struct {
 	// primary that comes before it in the line yields. It asks for nothing
 	// once that instance is gone.
 	SwitchoverTo string `json:"switchover_to,omitempty"`
+	// ResumedAt is when the operator last said `task resume`: what was found before is to
+	// be looked at again.
+	ResumedAt Time `json:"resumed_at,omitzero"`
 	// Accept is the operator's answer to a blocked task.
 	Accept *Accept `json:"accept,omitempty"`
 }

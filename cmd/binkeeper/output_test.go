@@ -25,9 +25,9 @@ func TestJSONAlwaysHasAllKeys(t *testing.T) {
 	}{
 		{"task list", listOutput{Format: 1, Tasks: []taskRow{newTaskRow("x", coord.TaskView{})}}, "", "format tasks"},
 		{"a task", listOutput{Format: 1, Tasks: []taskRow{newTaskRow("x", coord.TaskView{})}}, "tasks", row},
-		{"task show", newTaskDetail("x", coord.TaskView{}), "", "format " + row + " detail seen_server spec instances last_commit transitions"},
+		{"task show", newTaskDetail("x", coord.TaskView{}), "", "format " + row + " detail seen_server findings spec instances last_commit transitions"},
 		{"unreadable task", newTaskDetail("x", coord.TaskView{SpecErr: errors.New("bad"), LastCommitErr: errors.New("bad"), StatusErr: errors.New("bad")}), "",
-			"format " + row + " detail seen_server spec instances last_commit transitions"},
+			"format " + row + " detail seen_server findings spec instances last_commit transitions"},
 		{"instance", newTaskDetail("x", coord.TaskView{Line: []coord.Member{{}}}), "instances", "name server_id host pid version started_at"},
 		{"history", historyOutput{1, transitions(coord.TaskView{})}, "", "format transitions"},
 		{"transition", historyOutput{1, []zkpaths.Transition{{}}}, "transitions", "at from to term server_id reason"},

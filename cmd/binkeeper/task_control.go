@@ -53,7 +53,8 @@ func (p *program) taskResume() *cobra.Command {
 		Use:   "resume ID",
 		Short: "Back up a paused task again, or answer a blocked one",
 		Long: `Back up a paused task again, or answer a blocked one: binkeeper task show says
-why it is blocked, and which answer there is. An answer holds for this block, its
+why it is blocked, and which answer there is. Without an answer, the workers look
+again at once. An answer holds for this block, its
 reason and the server that was seen, and for no other one.
 
 ` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.Conflict, cli.NoZooKeeper, cli.TimedOut),
@@ -85,6 +86,9 @@ func (p *program) setDesired(cmd *cobra.Command, id, desired, state string, wait
 	err := p.updateSpec(cmd.Context(), id, func(s *zkpaths.Spec) error {
 		changed = s.Desired != desired
 		s.Desired = desired
+		if desired == zkpaths.Running {
+			s.ResumedAt = zkpaths.At(time.Now())
+		}
 		return nil
 	})
 	if err != nil {
@@ -122,7 +126,7 @@ func (p *program) answer(cmd *cobra.Command, id string, i int, wait bool) error 
 		return err
 	}
 	err = p.updateSpec(cmd.Context(), id, func(s *zkpaths.Spec) error {
-		s.Desired, s.Accept = zkpaths.Running, accept
+		s.Desired, s.Accept, s.ResumedAt = zkpaths.Running, accept, accept.At
 		return nil
 	})
 	if err != nil {

@@ -52,6 +52,7 @@ type taskDetail struct {
 	taskRow
 	Detail      string               `json:"detail"`      // the error behind the reason, in words
 	SeenServer  string               `json:"seen_server"` // to whom an answer to a block is given
+	Findings    []zkpaths.Finding    `json:"findings"`    // which workers found a block, at their hosts
 	Spec        *zkpaths.Spec        `json:"spec"`        // null when unreadable, as last_commit
 	Instances   []instanceRow        `json:"instances"`
 	LastCommit  *zkpaths.LastCommit  `json:"last_commit"`
@@ -72,7 +73,7 @@ type instanceRow struct {
 func newTaskDetail(id string, view coord.TaskView) taskDetail {
 	d := taskDetail{
 		Format: outputFormat, taskRow: newTaskRow(id, view), Detail: view.Status.Detail, SeenServer: view.Status.SeenServer,
-		Instances: []instanceRow{}, Transitions: transitions(view),
+		Findings: append([]zkpaths.Finding{}, view.Status.Findings...), Instances: []instanceRow{}, Transitions: transitions(view),
 	}
 	if view.SpecErr == nil {
 		d.Spec = &view.Spec
@@ -117,6 +118,9 @@ func (d taskDetail) rows() [][]string {
 		rows = append(rows, []string{"password", s.PasswordRef}, []string{"start", s.Start}, []string{"segment size", size(s.SegmentSize)},
 			[]string{"flush interval", s.FlushInterval.String()}, []string{"checkpoint interval", s.CheckpointInterval.String()},
 			[]string{"task uid", s.TaskUID}, []string{"replica", fmt.Sprintf("%s, server id %d", s.ReplicaUUID, s.ReplicaServerID)}, []string{"created", when(s.CreatedAt)})
+	}
+	for _, f := range d.Findings {
+		rows = append(rows, []string{"found", fmt.Sprintf("%s by server %s, %s", f.Reason, f.ServerID, cell(when(f.At)))})
 	}
 	for _, i := range d.Instances {
 		rows = append(rows, []string{"instance", fmt.Sprintf("%s on %s, pid %d, version %s, since %s", i.Name, cell(i.Host), i.PID, cell(i.Version), cell(when(i.StartedAt)))})

@@ -275,45 +275,16 @@ func (t *Term) HandOver(ctx context.Context, status zkpaths.Status) error {
 // Yield is HandOver, and in the same step a new instance, who, at the end of the
 // line.
 func (t *Term) Yield(ctx context.Context, status zkpaths.Status, who zkpaths.Instance) (*Instance, error) {
-	s, task := t.own.session, t.own.task
-	data, err := zkpaths.Encode(zkpaths.Line(task), &who)
-	if err != nil {
-		return nil, err
-	}
-	var place *zkpaths.Place
-	err = t.enter(ctx)
+	var next *Instance
+	err := t.enter(ctx)
 	if err == nil {
 		defer t.own.leave()
-		err = s.decide(ctx, func() error {
-			replies, err := t.own.writeWithStatus(ctx, status, t.checkVersion(), s.deleteOp(t.own.path(), -1),
-				s.createOp(zkpaths.InstancePrefix(task, who.ServerID), data, zk.FlagEphemeral|zk.FlagSequence))
-			if err == nil {
-				place, err = s.created(task, replies[2].String)
-			}
-			return err
-		}, func() (moved bool, err error) {
-			place, moved, err = t.yielded(ctx, who.ServerID)
-			return moved, err
-		})
+		next, err = t.own.moveBack(ctx, &status, who, t.checkVersion())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("yield task %s: %w", task, verdict(err))
+		return nil, fmt.Errorf("yield task %s: %w", t.own.task, verdict(err))
 	}
-	return s.newInstance(task, *place), nil
-}
-
-// yielded reads back whether a yield has landed, and where. zk.ErrNoNode: the
-// own instance is gone, and there is no other.
-func (t *Term) yielded(ctx context.Context, serverID string) (*zkpaths.Place, bool, error) {
-	gone, err := t.own.gone(ctx)
-	if err != nil || !gone {
-		return nil, false, err
-	}
-	place, err := t.own.session.ownPlace(ctx, t.own.task, serverID)
-	if err == nil && place == nil {
-		err = zk.ErrNoNode
-	}
-	return place, err == nil, err
+	return next, nil
 }
 
 // Resign deletes the own instance, whatever else is going on: the way out for a

@@ -224,6 +224,44 @@ func TestYieldOfUnknownOutcome(t *testing.T) {
 	}
 }
 
+func TestStepBackOfUnknownOutcome(t *testing.T) {
+	for name, matches := range map[string]func(faults.Packet) bool{
+		"no fault": nil, "reply lost": lostMulti["reply lost"], "request lost": lostMulti["request lost"],
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, term, beside := primary(t)
+			first := term.Instance()
+			standby := join(t, beside, "orders", "2")
+			if matches != nil {
+				p.Script(faults.Nth(1, faults.Break, matches))
+			}
+			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, first.Place(), 1, time.Now(), "", "", "")
+			moved, err := first.StepBack(t.Context(), &stopped, instanceOf("1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if matches != nil {
+				p.MustHaveStruck()
+			}
+			view := look(t, beside, "orders")
+			if got, want := names(view.Line), standby.Place().Name+" "+moved.Place().Name; got != want || view.Status.State != zkpaths.StateStopped {
+				t.Errorf("line %q, status %s, want %q, stopped", got, view.Status.State, want)
+			}
+			next, err := standby.StepBack(t.Context(), nil, instanceOf("2"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := look(t, beside, "orders")
+			if got, want := names(after.Line), moved.Place().Name+" "+next.Place().Name; got != want || after.StatusVersion != view.StatusVersion {
+				t.Errorf("line %q, status of version %d, want %q, %d", got, after.StatusVersion, want, view.StatusVersion)
+			}
+			if _, err := standby.StepBack(t.Context(), &stopped, instanceOf("2")); !errors.Is(err, ErrFenced) {
+				t.Errorf("a step back of an instance that is gone: %v, want ErrFenced", err)
+			}
+		})
+	}
+}
+
 func TestHandOverOfUnknownOutcome(t *testing.T) {
 	for name, matches := range lostMulti {
 		t.Run(name, func(t *testing.T) {
