@@ -26,6 +26,7 @@ const (
 	ReasonGap         = "gap"          // the source purged what came next
 	ReasonDiverged    = "diverged"     // the source's binlog is not what was archived
 	ReasonOtherSource = "other-source" // another server
+	ReasonClosed      = "closed"       // the one before was closed for a next one that did not come
 )
 
 // A Timeline is the content of timeline.json: one unbroken history of one source

@@ -87,14 +87,12 @@ func judge(s scene) (course, error) {
 		reason = s.Found // without an answer to it, the stream is looked at again
 	}
 	switch {
+	case s.End.Closed:
+		return closedCourse(s, reason, err)
 	case accepted(s, reason):
 		return course{Start: source.Start{File: s.Files[0].Name}, Begin: reason}, nil
 	case err != nil:
 		return course{}, err
-	case s.End.Closed:
-		// An earlier primary closed the timeline, as the operator had allowed, and
-		// got no further.
-		return course{Start: source.Start{File: s.Files[0].Name}, Begin: archive.ReasonDiverged}, nil
 	}
 	if s.Torn {
 		return tornCourse(s)

@@ -199,14 +199,6 @@ func TestJudge(t *testing.T) {
 			blocked: zkpaths.BlockedDiverged},
 		{name: "torn, and purged by then", change: func(s *scene) { s.Torn = true; s.Files = files("mysql-bin.000003") },
 			blocked: zkpaths.BlockedPurged},
-
-		{name: "closed, and then the worker died", change: func(s *scene) { s.End.Closed = true },
-			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
-		{name: "closed for a gap, and then the worker died", change: func(s *scene) {
-			s.End.Closed = true
-			s.Files = files("mysql-bin.000003")
-			accept(s, zkpaths.AcceptGap)
-		}, want: course{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,10 +35,10 @@ var errorReasons = []string{
 	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged,
 	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
 	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedTorn, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
-	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, reasonOther,
+	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, zkpaths.BlockedClosed, reasonOther,
 }
 
-var gapReasons = []string{archive.ReasonGap, archive.ReasonDiverged, archive.ReasonOtherSource, reasonOther}
+var gapReasons = []string{archive.ReasonFirst, archive.ReasonGap, archive.ReasonDiverged, archive.ReasonOtherSource, archive.ReasonClosed, reasonOther}
 
 // counts are counters by reason. All of them exist from the start, so that each is
 // seen at 0.

@@ -42,7 +42,7 @@ var answers = []struct {
 	{"accept-gap", zkpaths.AcceptGap, "what the source purged is lost: begin a new timeline, and record the gap for ever",
 		[]string{zkpaths.BlockedPurged}},
 	{"accept-new-timeline", zkpaths.AcceptNewTimeline, "the source's history is another one now: begin a new timeline",
-		[]string{zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource}},
+		[]string{zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedClosed}},
 	{"accept-archive", zkpaths.AcceptArchive, "the archive ends before the checkpoint: go on from the archive's end",
 		[]string{zkpaths.BlockedArchiveBehind}},
 }

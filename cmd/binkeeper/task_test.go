@@ -130,6 +130,7 @@ func TestAcceptance(t *testing.T) {
 	}{
 		{"accept-gap", "blocked", "purged", "gap"},
 		{"accept-new-timeline", "blocked", "diverged", "new-timeline"},
+		{"accept-new-timeline", "blocked", "closed", "new-timeline"},
 		{"accept-new-timeline", "blocked", "other-source", "new-timeline"},
 		{"accept-archive", "blocked", "archive-behind", "archive"},
 		{"accept-gap", "blocked", "diverged", ""},
