@@ -1,19 +1,10 @@
-//go:build integration
-
 package coord
 
 import (
-	"context"
-	"errors"
-	"io"
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"binkeeper/internal/servers"
 )
 
 func TestOpenMakesTheRoot(t *testing.T) {
@@ -47,70 +38,6 @@ func TestTimeoutIsNegotiated(t *testing.T) {
 	defer s.Close()
 	if got, want := s.Timeout(), maxTimeout; got != want {
 		t.Errorf("timeout %s, want the server's maximum %s", got, want)
-	}
-}
-
-// listen serves every connection to a port of its own.
-func listen(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serve(conn)
-			_, _ = io.Copy(io.Discard, conn)
-			conn.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-ended
-	})
-	return listener.Addr().String()
-}
-
-func TestOpenGivesUpWithItsContext(t *testing.T) {
-	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		name, addr string
-		cause      error
-	}{
-		{"silent", listen(t, func(net.Conn) {}), nil},
-		{"another protocol", listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2p1\r\n") }), errNotZooKeeper},
-		{"half a welcome", listen(t, func(c net.Conn) { _, _ = c.Write(welcomePacket(1, time.Second)[:10]) }), nil},
-		{"nobody", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil},
-		{"no such host", "no-such-host.invalid:2181", nil},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			checkLeaks(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-			defer cancel()
-			began := time.Now()
-			_, err := Open(ctx, Config{Servers: []string{test.addr}, Timeout: timeout, Logger: zerolog.Nop()})
-			if took := time.Since(began); took > 4*time.Second {
-				t.Errorf("took %s", took)
-			}
-			var unreachable *UnreachableError
-			if !errors.Is(err, ErrUnreachable) || !errors.As(err, &unreachable) || unreachable.Hint() == "" {
-				t.Errorf("got %v, want an UnreachableError", err)
-			}
-			if !errors.Is(err, test.cause) && test.cause != nil || errors.Is(err, ErrClosed) {
-				t.Errorf("got %v, want the cause %v", err, test.cause)
-			}
-			t.Log(time.Since(began), err)
-		})
 	}
 }
 

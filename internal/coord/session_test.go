@@ -1,22 +1,12 @@
-//go:build integration
-
 package coord
 
 import (
 	"context"
 	"errors"
-	"net"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"binkeeper/internal/faults"
-	"binkeeper/internal/faults/faultstest"
-	"binkeeper/internal/servers"
-	"binkeeper/internal/servers/servertest"
 	"binkeeper/zkpaths"
 )
 
@@ -124,73 +114,6 @@ func TestAnotherSessionEndsTheSession(t *testing.T) {
 	}
 }
 
-// What the client has in its queue when the session expires must never run in
-// another one: the client alone would do that, and say that all is well.
-func TestQueuedWritesDieWithTheSession(t *testing.T) {
-	checkLeaks(t)
-	p := newProxy(t)
-	s, other := open(t, p.Addr()), open(t, standalone)
-	createTask(t, s, "orders")
-	join(t, s, "orders", "1")
-	p.Cut()
-	eventually(t, time.Second, "disconnected", func() bool { return s.Disconnected() > 0 })
-	ctx, cancel := context.WithCancel(t.Context())
-	var tries, landed int
-	var writer sync.WaitGroup
-	writer.Go(func() { // the client gives up what is queued at each round of servers in vain
-		for ctx.Err() == nil {
-			_, err := s.conn.Set(s.cfg.Root+"/tasks/orders/lastCommit", []byte("rogue"), -1)
-			tries++
-			if err == nil {
-				landed++
-			}
-		}
-	})
-	eventually(t, timeout+2*tick+time.Second, "the instance is gone", func() bool { return len(look(t, other, "orders").Line) == 0 })
-	p.Heal()
-	<-s.Done()
-	time.Sleep(2500 * time.Millisecond) // two rounds of servers, for the client to do its worst
-	cancel()
-	s.Close()
-	writer.Wait()
-	if view := look(t, other, "orders"); view.LastCommitErr != nil || view.LastCommitVersion != 0 || landed != 0 || tries == 0 {
-		t.Errorf("%d of %d writes went well; lastCommit has version %d, %v", landed, tries, view.LastCommitVersion, view.LastCommitErr)
-	}
-}
-
-func TestSilentServerIsLeft(t *testing.T) {
-	tests := map[string]func(*faultstest.Proxy){
-		"frozen": (*faultstest.Proxy).Freeze,
-		// It answers pings, and nothing else.
-		"wedged": func(p *faultstest.Proxy) { p.Script(silentFrom(func(faults.Packet) bool { return true })) },
-	}
-	for name, fault := range tests {
-		t.Run(name, func(t *testing.T) {
-			checkLeaks(t)
-			bad, good := newProxy(t), newProxy(t)
-			good.Proxy.Cut() // so that the session begins with the bad one, which it may try first anyway
-			s := open(t, bad.Addr(), good.Addr())
-			id := s.ID()
-			good.Heal()
-			changed := s.Changed()
-			began := time.Now()
-			fault(bad)
-			select {
-			case <-changed:
-			case <-time.After(timeout + timeout/3 + 500*time.Millisecond):
-				t.Fatal("not noticed")
-			}
-			noticed := time.Since(began)
-			eventually(t, 4*time.Second, "on the other server", func() bool { return s.Disconnected() == 0 || s.Err() != nil })
-			bad.MustHaveStruck()
-			t.Logf("noticed after %s, over or connected after %s: %v", noticed, time.Since(began), s.Err())
-			if name == "wedged" && (s.Err() != nil || s.ID() != id) {
-				t.Errorf("session %#x, %v, want %#x kept: its pings have arrived", s.ID(), s.Err(), id)
-			}
-		})
-	}
-}
-
 func TestSilentServerIsPassedOver(t *testing.T) {
 	checkLeaks(t)
 	silent := newProxy(t)
@@ -239,55 +162,5 @@ func TestCloseIsQuick(t *testing.T) {
 				t.Error("the instance has outlived Close")
 			}
 		})
-	}
-}
-
-func TestAFailingServerOfThree(t *testing.T) {
-	checkLeaks(t)
-	ensemble := servertest.StartZooKeeper(t, 3)
-	var current atomic.Value
-	var addrs []string
-	for _, server := range ensemble.Servers() {
-		addrs = append(addrs, server.Addr())
-	}
-	s, err := Open(t.Context(), Config{
-		Servers: addrs, Root: rootOf(t), Timeout: 6 * time.Second, Logger: zerolog.New(zerolog.NewTestWriter(t)),
-		Dial: func(network, address string, timeout time.Duration) (net.Conn, error) {
-			current.Store(address)
-			return net.DialTimeout(network, address, timeout)
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	createTask(t, s, "orders")
-	term := mustClaim(t, join(t, s, "orders", "1"))
-	id, position := s.ID(), int64(0)
-	for range 3 { // one of them is the ensemble's own first
-		var killed *servers.ZooKeeperServer
-		for _, server := range ensemble.Servers() {
-			if server.Addr() == current.Load() {
-				killed = server
-			}
-		}
-		killed.Kill()
-		eventually(t, 15*time.Second, "a commit", func() bool {
-			position++
-			err := term.Commit(t.Context(), at(position))
-			if errors.Is(err, ErrFenced) {
-				t.Fatal(err)
-			}
-			return err == nil
-		})
-		if s.ID() != id || s.Err() != nil {
-			t.Fatalf("session %#x, %v, want %#x", s.ID(), s.Err(), id)
-		}
-		if err := killed.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := look(t, s, "orders").LastCommit; got.Position != term.Last().Position || got.Commit != term.Last().Commit {
-		t.Errorf("lastCommit %+v, want %+v", got, term.Last())
 	}
 }

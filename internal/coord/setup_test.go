@@ -1,12 +1,8 @@
-//go:build integration
-
 package coord
 
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +15,6 @@ import (
 
 	"binkeeper/internal/faults"
 	"binkeeper/internal/faults/faultstest"
-	"binkeeper/internal/servers"
 	"binkeeper/zkpaths"
 )
 
@@ -34,32 +29,6 @@ const (
 // standalone is the server of all tests that do not harm it. Each has a root of
 // its own.
 var standalone string
-
-func TestMain(m *testing.M) {
-	if server := os.Getenv(childServer); server != "" {
-		os.Exit(serveAsChild(server))
-	}
-	os.Exit(withServer(m))
-}
-
-func withServer(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "coord")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	zooKeeper, err := servers.StartZooKeeper(context.Background(), servers.ZooKeeperOptions{
-		Dir: dir, TickTime: tick, Properties: map[string]string{"maxSessionTimeout": strconv.Itoa(int(maxTimeout.Milliseconds()))},
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer zooKeeper.Close()
-	standalone = zooKeeper.Addr()
-	return m.Run()
-}
 
 // roots counts the roots that were given to tests.
 var roots atomic.Int64
@@ -195,20 +164,6 @@ func newProxy(t *testing.T) *faultstest.Proxy {
 // lostMulti are the halves of a Multi that may get lost with its connection.
 var lostMulti = map[string]func(faults.Packet) bool{
 	"reply lost": faults.ReplyTo(faults.ZooKeeperMulti), "request lost": faults.RequestOf(faults.ZooKeeperMulti),
-}
-
-// silentFrom loses every reply but those to pings, from the packet that matches to the end of its connection.
-func silentFrom(matches func(faults.Packet) bool) faults.Script {
-	silent := 0
-	return func(f faults.Packet) faults.Action {
-		if silent == 0 && matches(f) {
-			silent = f.Link
-		}
-		if f.Link == silent && f.Direction == faults.Replies && f.Op != faults.ZooKeeperPing {
-			return faults.Drop
-		}
-		return faults.Pass
-	}
 }
 
 // raw gives the client itself, for what only a test or a stranger does.

@@ -1,9 +1,6 @@
-//go:build integration
-
 package coord
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -140,58 +137,6 @@ func TestDeposedPrimaryNeverCommits(t *testing.T) {
 	}
 	if got := look(t, beside, "orders").LastCommit; got.Position != 7 || got.Term != 2 {
 		t.Errorf("lastCommit %+v, want term 2 at 7", got)
-	}
-}
-
-// insist commits until that is known to have worked.
-func insist(t *testing.T, term *Term, c zkpaths.LastCommit) {
-	t.Helper()
-	for {
-		changed := term.Instance().session.Changed()
-		err := term.Commit(t.Context(), c)
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, ErrDisconnected) {
-			t.Fatal(err)
-		}
-		select {
-		case <-changed:
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func TestCommitOfUnknownOutcome(t *testing.T) {
-	tests := map[string]func() faults.Script{
-		"reply lost":     func() faults.Script { return faults.Nth(1, faults.Break, faults.ReplyTo(faults.ZooKeeperMulti)) },
-		"request lost":   func() faults.Script { return faults.Nth(1, faults.Break, faults.RequestOf(faults.ZooKeeperMulti)) },
-		"server silent":  func() faults.Script { return silentFrom(faults.ReplyTo(faults.ZooKeeperMulti)) },
-		"silent already": func() faults.Script { return silentFrom(faults.RequestOf(faults.ZooKeeperMulti)) },
-	}
-	for name, fault := range tests {
-		t.Run(name, func(t *testing.T) {
-			p, term, beside := primary(t)
-			before := look(t, beside, "orders").LastCommitVersion
-			p.Script(fault())
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			first := term.Commit(ctx, at(1))
-			if first != nil && !errors.Is(first, ErrDisconnected) {
-				t.Fatal(first)
-			}
-			p.MustHaveStruck()
-			insist(t, term, at(2))
-			insist(t, term, at(3))
-			view := look(t, beside, "orders")
-			if got, want := int64(view.LastCommitVersion-before), view.LastCommit.Commit; got != want || view.LastCommit.Position != 3 {
-				t.Errorf("%d writes of commit %d at %d, want as many, at 3", got, want, view.LastCommit.Position)
-			}
-			if name == "reply lost" && view.LastCommit.Commit != 3 {
-				t.Errorf("commit %d, want 3: the first has landed", view.LastCommit.Commit)
-			}
-			t.Logf("first: %v", first)
-		})
 	}
 }
 
