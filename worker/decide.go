@@ -144,6 +144,16 @@ func decideInTerm(t tenure) termAction {
 	return carryOn
 }
 
+// stands reports whether own is in the line.
+func stands(line []zkpaths.Place, own zkpaths.Place) bool {
+	for _, p := range line {
+		if p.Name == own.Name {
+			return true
+		}
+	}
+	return false
+}
+
 // switchAway reports whether the operator wants an instance that stands behind
 // own in the line.
 func switchAway(line []zkpaths.Place, own zkpaths.Place, target string) bool {

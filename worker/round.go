@@ -115,6 +115,11 @@ func (t *term) foundBlock(e ending, seen string) {
 	t.status.SeenServer = seen
 }
 
+// lookAgain makes the next attempt due at once, and the beginning of a new round.
+func (t *term) lookAgain() {
+	t.retryAt, t.handOn, t.status.Findings = time.Time{}, false, nil
+}
+
 // refuse says that this worker cannot claim the task, because of block: in status, or
 // by leaving it to the next in line.
 func (m *member) refuse(ctx context.Context, status zkpaths.Status, block *blockedError) error {

@@ -85,8 +85,8 @@ func TestTasks(t *testing.T) {
 	}
 	o.run(cli.Conflict, "task", "resume", "orders", "--accept-gap") // it is not blocked
 	o.run(cli.OK, "task", "resume", "orders")
-	if got := o.show("orders").Desired; got != zkpaths.Running {
-		t.Errorf("resumed: desired %q", got)
+	if got := o.show("orders"); got.Desired != zkpaths.Running || got.Spec.ResumedAt.IsZero() {
+		t.Errorf("resumed: desired %q, spec %+v", got.Desired, got.Spec)
 	}
 	o.run(cli.Conflict, "task", "switchover", "orders")
 	o.run(cli.NotFound, "task", "switchover", "orders", "--to", "9")
@@ -139,7 +139,7 @@ func TestServedTask(t *testing.T) {
 		t.Errorf("the error does not name the right answer: %s", stderr)
 	}
 	o.run(cli.OK, "task", "resume", "orders", "--accept-new-timeline")
-	if got := o.show("orders").Spec.Accept; !got.Answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "", term.Last()) {
+	if got := o.show("orders").Spec.Accept; got.Reason == "" || !got.Answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "seen", term.Last()) {
 		t.Errorf("accept: %+v, the checkpoint is %+v", got, term.Last())
 	}
 
@@ -201,7 +201,9 @@ func claim(ctx context.Context, t *testing.T, i *coord.Instance) *coord.Term {
 func blocked(ctx context.Context, t *testing.T, term *coord.Term, reason string) {
 	t.Helper()
 	i := term.Instance()
-	if err := term.SetStatus(ctx, status(ctx, t, i).Say(zkpaths.StateBlocked, i.Place(), term.Number(), time.Now(), reason, "", "")); err != nil {
+	said := status(ctx, t, i).Say(zkpaths.StateBlocked, i.Place(), term.Number(), time.Now(), reason, "", "")
+	said.SeenServer = "seen"
+	if err := term.SetStatus(ctx, said); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,72 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"binkeeper/internal/coord"
+	"binkeeper/zkpaths"
+)
+
+// trouble says what is wrong in the status, and in the log when it is news.
+func (t *term) trouble(state string, e ending) {
+	if t.status.State != state || withoutLocalEnds(t.status.Detail) != withoutLocalEnds(e.detail) {
+		t.log.Warn().Str("reason", e.reason).Str("err", e.detail).Str("hint", e.hint).Msg("cannot archive now")
+	}
+	t.status, t.unsaid = t.say(state, e.reason, e.detail, e.hint), true
+}
+
+// report writes the status as the dump stands, and asks the watchdog.
+func (t *term) report(ctx context.Context) {
+	if t.dump != nil {
+		t.watchdog.look(t.dump.progress.moved(), t.dump.progress.waiting(), time.Now(), t.m.w.bounds.wedge)
+	} else {
+		t.watchdog = watchdog{}
+	}
+	t.write(ctx, t.say(t.status.State, t.status.Reason, t.status.Detail, t.status.Hint))
+	t.reports.Reset(t.untilReport())
+}
+
+// untilReport is when the next report is due: sooner while the dump catches up, when
+// the figures are news.
+func (t *term) untilReport() time.Duration {
+	if t.dump != nil && !t.status.CaughtUp {
+		return min(t.m.w.bounds.report, catchUpReport)
+	}
+	return t.m.w.bounds.report
+}
+
+// say returns the status with the dump's figures as they are now.
+func (t *term) say(state, reason, detail, hint string) zkpaths.Status {
+	s := t.status.Say(state, t.m.inst.Place(), t.t.Number(), time.Now(), reason, detail, hint)
+	s.Reconnects = max(0, t.dumps-1)
+	if t.dump != nil {
+		t.dump.progress.describe(&s)
+	}
+	t.m.tally.say(s)
+	return s
+}
+
+// write sends the status to ZooKeeper. Where that cannot be reached it is sent
+// again with the next one.
+func (t *term) write(ctx context.Context, s zkpaths.Status) {
+	err := t.bounded(ctx, func(ctx context.Context) error { return t.t.SetStatus(ctx, s) })
+	t.status, t.unsaid = s, err != nil
+	switch {
+	case errors.Is(err, coord.ErrFenced):
+		t.replaced = true
+	case err != nil && !errors.Is(err, coord.ErrDisconnected):
+		t.log.Warn().Err(err).Msg("status not written")
+	}
+}
+
+// warn logs each warning once in a term. Only the dump calls it.
+func (t *term) warn(warnings []string) {
+	for _, w := range warnings {
+		if !t.warned[w] {
+			t.warned[w] = true
+			t.log.Warn().Msg(w)
+		}
+	}
+}
