@@ -18,7 +18,8 @@ type Hint struct {
 	Position     int64  // where it ends; 0: no segment
 	GTIDSet      string // complete up to there
 	// GTIDSetOmitted says that GTIDSet was too long for the checkpoint. The walk
-	// then begins at the file's first segment, whose previous GTIDs have it whole.
+	// then begins at the file's first segment, whose previous GTIDs have it whole, or
+	// with the timeline if the base name of its files has changed.
 	GTIDSetOmitted bool
 }
 
@@ -101,6 +102,9 @@ func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, 
 	}
 	start := hint.SegmentStart
 	if hint.GTIDSetOmitted {
+		if whole, err := a.keptBase(ctx, tl.Timeline, hint.File); !whole || err != nil {
+			return beginning, err
+		}
 		start = 0
 	}
 	object := a.SegmentName(tl.Timeline, hint.File, start)
@@ -127,6 +131,21 @@ func (a *Archive) walkStart(ctx context.Context, tl Timeline, hint *Hint) (End, 
 		end.GTIDSet = set
 	}
 	return end, nil
+}
+
+// keptBase reports whether all files of a timeline have the base name of file. Where
+// that has changed, MySQL's previous GTIDs lack what the files before have.
+func (a *Archive) keptBase(ctx context.Context, timeline int64, file string) (bool, error) {
+	dir := a.timelineDir(timeline)
+	for entry, err := range a.store.List(ctx, dir, "") {
+		if err != nil {
+			return false, fmt.Errorf("list %s: %w", dir, err)
+		}
+		if entry.Dir && ValidFile(entry.Name) && FileBase(entry.Name) != FileBase(file) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // isBefore reports whether the chain ends before what the hint covers.
