@@ -16,8 +16,8 @@ import (
 )
 
 // authentication shows a server that we know the password of an account, before
-// the library gets the connection: the library would give the password to whoever
-// asks. Here it leaves the process in three forms, and in no other, which is the
+// anything is asked of it. The client library would give the password to whoever asks;
+// here it leaves the process in three forms, and in no other, which is the
 // rule of MySQL's own clients:
 //
 //   - as the answer to a challenge, which does not tell it;
@@ -39,10 +39,10 @@ type authentication struct {
 	salt         []byte
 }
 
-// wanted is what we ask a server for: no more than it has. LONG_PASSWORD is said to
+// wanted is what we ask a server for, of what it has: see commands. LONG_PASSWORD is said to
 // any server, as all clients do.
 const wanted = needed | mysql.CLIENT_LONG_FLAG | mysql.CLIENT_TRANSACTIONS | mysql.CLIENT_CONNECT_ATTRS |
-	mysql.CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA | mysql.CLIENT_DEPRECATE_EOF
+	mysql.CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA
 
 func newAuthentication(conn net.Conn, target Target, password string, g greeting) *authentication {
 	return &authentication{

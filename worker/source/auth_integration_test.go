@@ -27,7 +27,7 @@ func TestAuthentication(t *testing.T) {
 				return "", err
 			}
 			defer conn.Close()
-			_, err = conn.rows(t.Context(), "SELECT 1")
+			_, err = conn.rows(t.Context(), "SELECT 1", 1)
 			return conn.Warning(), err
 		}
 		isRefused := func(err error) bool {

@@ -155,8 +155,8 @@ func TestEd25519(t *testing.T) {
 	}
 }
 
-// A connection must be as good to the library as one that it has opened.
-func TestLibraryGetsTheConnection(t *testing.T) {
+// Commands and their answers follow the authentication on the same connection.
+func TestCommandsAfterTheAuthentication(t *testing.T) {
 	asked := ""
 	asks := func(packet []byte) []byte { asked = string(packet[1:]); return []byte(okPacket) }
 	p := &peer{plugin: "caching_sha2_password", script: []reply{says(wantsFast + okAfter), asks, says("\xff\x15\x04#28000no")}}
@@ -165,10 +165,10 @@ func TestLibraryGetsTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if rows, err := conn.rows(t.Context(), "SET @a = 1"); err != nil || len(rows) > 0 || asked != "SET @a = 1" {
+	if rows, err := conn.rows(t.Context(), "SET @a = 1", 0); err != nil || len(rows) > 0 || asked != "SET @a = 1" {
 		t.Errorf("%v, %v, the server was asked %q", rows, err, asked)
 	}
-	if _, err := conn.rows(t.Context(), "SET @a = 2"); !isRefused(err) {
+	if _, err := conn.rows(t.Context(), "SET @a = 2", 0); !isRefused(err) {
 		t.Errorf("refused: %v", err)
 	}
 }

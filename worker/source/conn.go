@@ -28,7 +28,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
@@ -64,13 +63,14 @@ type Options struct {
 
 // Conn is a connection to a server, authenticated and idle.
 type Conn struct {
-	target  Target
-	options Options
-	raw     net.Conn // the TCP connection, below TLS: closing it never waits
-	client  *client.Conn
-	mariaDB bool
-	greeted bool // the server has said something, as MySQL does first
-	warning string
+	target   Target
+	options  Options
+	raw      net.Conn // the TCP connection, below TLS: closing it never waits
+	conn     net.Conn // once authenticated, inside TLS if there is any
+	commands *commands
+	mariaDB  bool
+	greeted  bool // the server has said something, as MySQL does first
+	warning  string
 }
 
 // Connect opens a connection to target, within 10 s. Its errors are ErrUnreachable,
@@ -101,8 +101,7 @@ func Connect(ctx context.Context, target Target, options Options) (*Conn, error)
 	return c, nil
 }
 
-// handshake reads the greeting, which says whether TLS is offered, authenticates,
-// and leaves what follows to the library.
+// handshake reads the greeting, which says whether TLS is offered, and authenticates.
 func (c *Conn) handshake(ctx context.Context) error {
 	first, err := readGreeting(c.raw)
 	if err != nil {
@@ -127,8 +126,8 @@ func (c *Conn) handshake(ctx context.Context) error {
 	if a.told && !c.target.verifies() {
 		c.warning = c.target.unverified()
 	}
-	c.client, err = introduce(ctx, a.conn, first.version, a.capabilities)
-	return err
+	c.conn, c.commands = a.conn, newCommands(a.conn)
+	return nil
 }
 
 // Warning is what an operator should hear of how the password was given to the

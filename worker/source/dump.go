@@ -52,10 +52,10 @@ func (c *Conn) Dump(ctx context.Context, start Start) (*Stream, error) {
 		_ = c.Close()
 		return nil, fmt.Errorf("dump %s from %s: %w", start.File, c.target.Address(), err)
 	}
-	// The library has read the whole answer to the registration, and the server
-	// says nothing unasked: its buffer is empty. A byte that it had would be
+	// The whole answer to the registration has been read, and the server says
+	// nothing unasked: the buffer of the commands is empty. A byte that it had would be
 	// missed at once, in the sequence of the packets.
-	conn := &closeBelow{c.client.Conn.Conn, c}
+	conn := &closeBelow{c.conn, c}
 	s := newStream(ctx, conn, c.flavor(), start.File, start.from(), 3*c.options.Heartbeat)
 	s.release = closeOnDone(ctx, c.raw)
 	s.together = c.options.Together
@@ -92,7 +92,7 @@ func (c *Conn) prepare(ctx context.Context, start Start) error {
 	if c.mariaDB {
 		set += ", @mariadb_slave_capability = 4"
 	}
-	if _, err := c.rows(ctx, set); err != nil {
+	if _, err := c.rows(ctx, set, 0); err != nil {
 		return err
 	}
 	if err := c.register(ctx); isRefused(err) {
@@ -100,22 +100,18 @@ func (c *Conn) prepare(ctx context.Context, start Start) error {
 	} else if err != nil {
 		return err
 	}
-	return c.within(ctx, func() error {
-		c.client.ResetSequence()
-		return c.client.WritePacket(c.dumpCommand(start))
-	})
+	return c.within(ctx, func() error { return c.commands.send(mysql.COM_BINLOG_DUMP, c.dumpCommand(start)) })
 }
 
-// dumpCommand is 1 byte the command, 4 the offset, 2 flags, 4 the server id, and
-// the file's name, after room for the packet header. Flag 2 asks MariaDB for the
+// dumpCommand is 4 bytes the offset, 2 flags, 4 the server id, and the file's name.
+// Flag 2 asks MariaDB for the
 // annotate events of the file, and MySQL for heartbeats with 64 bits of offset.
 func (c *Conn) dumpCommand(start Start) []byte {
 	const flags = 2
-	packet := append(make([]byte, packetHeaderSize), mysql.COM_BINLOG_DUMP)
-	packet = binary.LittleEndian.AppendUint32(packet, uint32(start.from()))
-	packet = binary.LittleEndian.AppendUint16(packet, flags)
-	packet = binary.LittleEndian.AppendUint32(packet, c.options.ReplicaServerID)
-	return append(packet, start.File...)
+	body := binary.LittleEndian.AppendUint32(nil, uint32(start.from()))
+	body = binary.LittleEndian.AppendUint16(body, flags)
+	body = binary.LittleEndian.AppendUint32(body, c.options.ReplicaServerID)
+	return append(body, start.File...)
 }
 
 // serverError is an error packet that no typed error stands for.

@@ -44,6 +44,26 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("binlog stream of %s is corrupt after offset %d: %s", e.File, e.Offset, e.Problem)
 }
 
+// AnswerError is a server whose answer to a command is none: out of shape, without
+// what was asked for, or larger than any such answer is.
+type AnswerError struct {
+	Address string // host:port of the source
+	Command string // the statement, or what was asked for in words
+	Problem string
+}
+
+func (e *AnswerError) Error() string {
+	return fmt.Sprintf("the source %s gives no good answer to %q: %s", e.Address, e.Command, e.Problem)
+}
+
+// Kind is failure.Source.
+func (e *AnswerError) Kind() failure.Kind { return failure.Source }
+
+// Hint is the operator's next step.
+func (e *AnswerError) Hint() string {
+	return "no MySQL or MariaDB answers so: ask the same with a client of theirs at the same address, and look at what stands between: a proxy, a load balancer, another server"
+}
+
 // DeniedError is an account that the source does not let in.
 type DeniedError struct {
 	User    string

@@ -89,7 +89,7 @@ func parseGreeting(body []byte) (greeting, error) {
 
 // errorPacket is a server's refusal, from a packet of at least 3 bytes.
 func errorPacket(body []byte) error {
-	return &mysql.MyError{Code: binary.LittleEndian.Uint16(body[1:]), Message: errorMessage(body[3:])}
+	return &mysql.MyError{Code: binary.LittleEndian.Uint16(body[1:]), State: "HY000", Message: errorMessage(body[3:])}
 }
 
 // errorMessage is the text of an error packet, after its code: an SQL state, which
@@ -98,5 +98,5 @@ func errorMessage(text []byte) string {
 	if len(text) >= 6 && text[0] == '#' {
 		text = text[6:]
 	}
-	return string(text)
+	return brief(string(text))
 }

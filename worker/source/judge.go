@@ -1,9 +1,10 @@
 package source
 
 import (
-	"binkeeper/internal/gtid"
+	"fmt"
 
 	"binkeeper/internal/binlog"
+	"binkeeper/internal/gtid"
 )
 
 // judge checks an event and takes it into the stream's state. s.event says then what
@@ -50,11 +51,11 @@ func (s *Stream) turn(event []byte) error {
 	if binlog.ChecksumFits(event, binlog.ParseHeader(event)) {
 		body = body[:len(body)-binlog.ChecksumSize]
 	}
-	name, position, err := binlog.ParseRotate(body)
+	file, position, err := rotation(body)
 	if err != nil {
 		return s.corrupt("%v", err)
 	}
-	switch file := string(name); {
+	switch {
 	case !s.named:
 		s.named = true
 		if file != s.file || position != uint64(s.from) {
@@ -70,6 +71,15 @@ func (s *Stream) turn(event []byte) error {
 		s.event = s.enter(file)
 		return nil
 	}
+}
+
+// rotation reads which file a rotate event names, and where in it.
+func rotation(body []byte) (file string, position uint64, err error) {
+	name, position, err := binlog.ParseRotate(body)
+	if err == nil && !isFileName(string(name)) {
+		err = fmt.Errorf("a rotation to %q", brief(string(name)))
+	}
+	return string(name), position, err
 }
 
 // enter moves the stream to the first byte of the next file.
@@ -130,11 +140,11 @@ func (s *Stream) data(h *binlog.Header, event []byte) error {
 	e.Start, e.End, e.NextFile = s.offset, end, ""
 	e.Begins, e.Completes = begins, completes
 	if h.Type == binlog.TypeRotate {
-		next, _, err := binlog.ParseRotate(body)
+		next, _, err := rotation(body)
 		if err != nil {
 			return s.corrupt("%v", err)
 		}
-		s.ended = string(next)
+		s.ended = next
 		s.event.NextFile = s.ended
 	}
 	s.offset = end

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -48,31 +49,49 @@ type BinlogFile struct {
 	Encrypted bool  // always false on MariaDB, which does not say
 }
 
-// rows runs one statement, within 30 s, and returns its rows as text.
-func (c *Conn) rows(ctx context.Context, statement string) ([][]string, error) {
-	var result *mysql.Result
-	err := c.within(ctx, func() (err error) {
-		result, err = c.client.Execute(statement)
+// rows runs one statement, within 30 s, and returns its rows as text, each of at least
+// columns values; columns 0 is a statement without rows. An answer that is none is an
+// *AnswerError, and closes the connection.
+func (c *Conn) rows(ctx context.Context, statement string, columns int) (rows [][]string, err error) {
+	err = c.exchange(ctx, statement, func() (err error) {
+		if err = c.commands.send(mysql.COM_QUERY, []byte(statement)); err == nil {
+			rows, err = c.commands.rows(columns)
+		}
 		return err
 	})
+	return rows, err
+}
+
+// row is rows for a statement that answers with one.
+func (c *Conn) row(ctx context.Context, statement string, columns int) ([]string, error) {
+	rows, err := c.rows(ctx, statement, columns)
 	if err != nil {
-		return nil, fmt.Errorf("run %q on %s: %w", statement, c.target.Address(), err)
+		return nil, err
 	}
-	defer result.Close()
-	if result.Resultset == nil {
-		return nil, nil
+	if len(rows) != 1 {
+		return nil, c.strange(statement, "%d rows", len(rows))
 	}
-	rows := make([][]string, result.RowNumber())
-	for i := range rows {
-		for j := range result.ColumnNumber() {
-			value, err := result.GetString(i, j)
-			if err != nil {
-				return nil, fmt.Errorf("read row %d of %q: %w", i, statement, err)
-			}
-			rows[i] = append(rows[i], strings.Clone(value))
-		}
+	return rows[0], nil
+}
+
+// exchange is within for a command and its answer; command says in an error what was
+// asked.
+func (c *Conn) exchange(ctx context.Context, command string, do func() error) error {
+	err := c.within(ctx, do)
+	if bad := misshapenError(""); errors.As(err, &bad) {
+		return c.strange(command, "%s", bad)
 	}
-	return rows, nil
+	if err != nil {
+		return fmt.Errorf("ask %s for %q: %w", c.target.Address(), brief(command), err)
+	}
+	return nil
+}
+
+// strange is the *AnswerError of a server that answers so. It closes the connection:
+// what comes next of it, nobody knows.
+func (c *Conn) strange(command, format string, args ...any) error {
+	_ = c.Close()
+	return &AnswerError{Address: c.target.Address(), Command: brief(command), Problem: brief(fmt.Sprintf(format, args...))}
 }
 
 // within does one exchange with the server. The connection is closed when ctx
@@ -91,38 +110,67 @@ func (c *Conn) within(ctx context.Context, exchange func() error) error {
 // Server asks the server who it is, and what it has executed.
 func (c *Conn) Server(ctx context.Context) (Server, error) {
 	statement := "SELECT VERSION(), @@global.server_id, @@global.log_bin, @@global.sync_binlog, @@global.binlog_checksum"
+	columns := 6
 	if c.mariaDB {
 		statement += ", @@global.gtid_binlog_pos"
 	} else {
 		statement += ", @@global.gtid_executed, @@global.server_uuid, @@global.gtid_mode, @@global.gtid_purged"
+		columns = 9
 	}
-	rows, err := c.rows(ctx, statement)
+	row, err := c.row(ctx, statement, columns)
 	if err != nil {
 		return Server{}, err
 	}
-	if len(rows) != 1 {
-		return Server{}, fmt.Errorf("run %q on %s: %d rows", statement, c.target.Address(), len(rows))
+	s, err := parseServer(c.flavor(), row)
+	if err != nil {
+		return Server{}, c.strange(statement, "%v", err)
 	}
-	row := rows[0]
-	s := Server{Flavor: c.flavor(), Version: row[0], LogBin: row[2] == "1", ChecksumAlg: row[4]}
-	if _, err := fmt.Sscan(row[1]+" "+row[3], &s.ServerID, &s.SyncBinlog); err != nil {
-		return Server{}, fmt.Errorf("read server_id %q and sync_binlog %q: %w", row[1], row[3], err)
-	}
-	if s.Executed, err = gtid.Parse(s.Flavor, row[5]); err != nil {
-		return Server{}, fmt.Errorf("read what %s has executed: %w", c.target.Address(), err)
-	}
-	if !c.mariaDB {
-		s.UUID, s.GTIDMode = row[6], row[7]
-		if s.Purged, err = gtid.Parse(s.Flavor, row[8]); err != nil {
-			return Server{}, fmt.Errorf("read what %s has purged: %w", c.target.Address(), err)
-		}
-		return s, nil
-	}
-	rows, err = c.rows(ctx, "SHOW GLOBAL VARIABLES LIKE 'server_uid'")
-	if err == nil && len(rows) == 1 {
-		s.ServerUID = rows[0][1]
+	if c.mariaDB {
+		s.ServerUID, err = c.variable(ctx, "server_uid")
 	}
 	return s, err
+}
+
+// parseServer reads the values of Server's statement.
+func parseServer(flavor gtid.Flavor, row []string) (Server, error) {
+	const executed, uuid, mode, purged = 5, 6, 7, 8
+	for i, value := range row {
+		if i != executed && i != purged && !isWord(value) {
+			return Server{}, fmt.Errorf("value %d is %q", i+1, brief(value))
+		}
+	}
+	id, err := strconv.ParseUint(row[1], 10, 32)
+	if err != nil {
+		return Server{}, fmt.Errorf("server_id %q", row[1])
+	}
+	syncBinlog, err := strconv.ParseUint(row[3], 10, 32)
+	if err != nil {
+		return Server{}, fmt.Errorf("sync_binlog %q", row[3])
+	}
+	s := Server{Flavor: flavor, Version: row[0], ServerID: uint32(id), LogBin: row[2] == "1", SyncBinlog: int(syncBinlog), ChecksumAlg: row[4]}
+	if s.Executed, err = gtid.Parse(flavor, row[executed]); err != nil {
+		return Server{}, fmt.Errorf("what it has executed: %w", err)
+	}
+	if flavor == gtid.MySQL {
+		s.UUID, s.GTIDMode = row[uuid], row[mode]
+		if s.Purged, err = gtid.Parse(flavor, row[purged]); err != nil {
+			return Server{}, fmt.Errorf("what it has purged: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// variable returns the value of a global variable, "" where there is none.
+func (c *Conn) variable(ctx context.Context, name string) (string, error) {
+	statement := "SHOW GLOBAL VARIABLES LIKE '" + name + "'"
+	rows, err := c.rows(ctx, statement, 2)
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	if value := rows[0][1]; len(rows) == 1 && isWord(value) {
+		return value, nil
+	}
+	return "", c.strange(statement, "%d rows, the first %q", len(rows), brief(rows[0][1]))
 }
 
 func (c *Conn) flavor() gtid.Flavor {
@@ -140,7 +188,7 @@ func (c *Conn) AwaitExecuted(ctx context.Context, set *gtid.Set) (Server, error)
 	if !c.mariaDB {
 		wait := fmt.Sprintf("SELECT WAIT_FOR_EXECUTED_GTID_SET('%s', %d)", set, commitPatience)
 		refused := (*mysql.MyError)(nil) // with GTIDs off, where there is nothing to wait for
-		if _, err := c.rows(ctx, wait); err != nil && !errors.As(err, &refused) {
+		if _, err := c.rows(ctx, wait, 1); err != nil && !errors.As(err, &refused) {
 			return Server{}, err
 		}
 	}
@@ -155,7 +203,8 @@ const commitPatience = 5
 // BinlogFiles returns the files that the server has, oldest first. It is an
 // *UnfitError when the server writes none, or does not show them to the account.
 func (c *Conn) BinlogFiles(ctx context.Context) ([]BinlogFile, error) {
-	rows, err := c.rows(ctx, "SHOW BINARY LOGS")
+	const statement = "SHOW BINARY LOGS"
+	rows, err := c.rows(ctx, statement, 2)
 	var answer *mysql.MyError
 	switch {
 	case isRefused(err):
@@ -167,10 +216,11 @@ func (c *Conn) BinlogFiles(ctx context.Context) ([]BinlogFile, error) {
 	}
 	files := make([]BinlogFile, len(rows))
 	for i, row := range rows {
-		files[i] = BinlogFile{Name: row[0], Encrypted: len(row) > 2 && row[2] == "Yes"}
-		if _, err := fmt.Sscan(row[1], &files[i].Size); err != nil {
-			return nil, fmt.Errorf("read the size of binlog file %s: %w", row[0], err)
+		size, err := strconv.ParseUint(row[1], 10, 63)
+		if err != nil || !isFileName(row[0]) {
+			return nil, c.strange(statement, "file %q of %q bytes", brief(row[0]), brief(row[1]))
 		}
+		files[i] = BinlogFile{Name: row[0], Size: int64(size), Encrypted: len(row) > 2 && row[2] == "Yes"}
 	}
 	return files, nil
 }
@@ -179,7 +229,7 @@ func (c *Conn) BinlogFiles(ctx context.Context) ([]BinlogFile, error) {
 // a new replica can take another. MariaDB shows its replicas only to accounts
 // with more grants than a backup needs; then it is its own alone.
 func (c *Conn) ReplicaIDs(ctx context.Context) ([]uint32, error) {
-	own, err := c.rows(ctx, "SELECT @@global.server_id")
+	own, err := c.rows(ctx, "SELECT @@global.server_id", 1)
 	if err != nil {
 		return nil, err
 	}
@@ -187,109 +237,23 @@ func (c *Conn) ReplicaIDs(ctx context.Context) ([]uint32, error) {
 	if c.mariaDB {
 		statement = "SHOW SLAVE HOSTS"
 	}
-	rows, err := c.rows(ctx, statement)
+	rows, err := c.rows(ctx, statement, 1)
 	var refused *mysql.MyError
 	if errors.As(err, &refused) && refused.Code == mysql.ER_PARSE_ERROR { // MySQL before 8.0.22
-		rows, err = c.rows(ctx, "SHOW SLAVE HOSTS")
+		rows, err = c.rows(ctx, "SHOW SLAVE HOSTS", 1)
 	}
 	if err != nil && !isRefused(err) {
 		return nil, err
 	}
 	var ids []uint32
 	for _, row := range append(own, rows...) {
-		var id uint32
-		if _, err := fmt.Sscan(row[0], &id); err != nil {
-			return nil, fmt.Errorf("read server id %q: %w", row[0], err)
+		id, err := strconv.ParseUint(row[0], 10, 32)
+		if err != nil {
+			return nil, c.strange(statement, "server id %q", brief(row[0]))
 		}
-		ids = append(ids, id)
+		ids = append(ids, uint32(id))
 	}
 	return ids, nil
-}
-
-// isRefused reports whether a statement failed for want of a grant.
-func isRefused(err error) bool {
-	var answer *mysql.MyError
-	return errors.As(err, &answer) && (answer.Code == errSpecificAccessDenied || answer.Code == errAccessDenied)
-}
-
-// CheckFit returns an *UnfitError when the server's binlog cannot be backed up
-// through this account: no binlog, a missing grant, or encryption by MariaDB,
-// which leaves bytes of the file out of the stream. It finds out by trying, so
-// roles, ALL PRIVILEGES and older names of the grants count.
-func (c *Conn) CheckFit(ctx context.Context) error {
-	server, err := c.Server(ctx)
-	if err != nil {
-		return err
-	}
-	if !server.LogBin {
-		return c.noBinlog()
-	}
-	missing, err := c.missingGrants(ctx)
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 {
-		return c.lacks(ctx, missing...)
-	}
-	if rows, err := c.rows(ctx, "SHOW GLOBAL VARIABLES LIKE 'encrypt_binlog'"); err != nil {
-		return err
-	} else if c.mariaDB && len(rows) == 1 && rows[0][1] == "ON" {
-		return &UnfitError{Address: c.target.Address(), Problem: "encrypt_binlog is on, so that it does not send its files whole",
-			Advice: "start the server with encrypt_binlog off"}
-	}
-	return nil
-}
-
-func (c *Conn) noBinlog() error {
-	return &UnfitError{Address: c.target.Address(), Problem: "log_bin is off", Advice: "start the server with log_bin on"}
-}
-
-// dumpGrant is the grant that a dump needs.
-const dumpGrant = "REPLICATION SLAVE"
-
-// listGrant is the grant that SHOW BINARY LOGS needs.
-func (c *Conn) listGrant() string {
-	if c.mariaDB {
-		return "BINLOG MONITOR"
-	}
-	return "REPLICATION CLIENT"
-}
-
-// lacks returns the *UnfitError of an account without the grants missing.
-func (c *Conn) lacks(ctx context.Context, missing ...string) error {
-	account, err := c.account(ctx)
-	if err != nil {
-		return err
-	}
-	grants := strings.Join(missing, ", ")
-	return &UnfitError{Address: c.target.Address(), Problem: fmt.Sprintf("account %s lacks %s", account, grants),
-		Statement: fmt.Sprintf("GRANT %s ON *.* TO %s", grants, account)}
-}
-
-// missingGrants tries what a backup does.
-func (c *Conn) missingGrants(ctx context.Context) (missing []string, err error) {
-	if err := c.register(ctx); isRefused(err) {
-		missing = append(missing, dumpGrant)
-	} else if err != nil {
-		return nil, err
-	}
-	if _, err := c.rows(ctx, "SHOW BINARY LOGS"); isRefused(err) {
-		missing = append(missing, c.listGrant())
-	} else if err != nil {
-		return nil, err
-	}
-	return missing, nil
-}
-
-// account returns the account that the server took us for, quoted for SQL.
-func (c *Conn) account(ctx context.Context) (string, error) {
-	rows, err := c.rows(ctx, "SELECT CURRENT_USER()")
-	if err != nil {
-		return "", err
-	}
-	at := strings.LastIndexByte(rows[0][0], '@')
-	quote := func(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-	return quote(rows[0][0][:at]) + "@" + quote(rows[0][0][at+1:]), nil
 }
 
 // register announces the replica, as servers ask before a dump:
@@ -301,19 +265,14 @@ func (c *Conn) register(ctx context.Context) error {
 	if err != nil || len(host) > 60 { // the server's HOSTNAME_LENGTH of old
 		host = ""
 	}
-	packet := append(make([]byte, 4), mysql.COM_REGISTER_SLAVE)
-	packet = binary.LittleEndian.AppendUint32(packet, c.options.ReplicaServerID)
-	packet = append(packet, byte(len(host)))
-	packet = append(packet, host...)
-	packet = append(packet, make([]byte, 1+1+2+4+4)...)
-	return c.within(ctx, func() error {
-		c.client.ResetSequence()
-		if err := c.client.WritePacket(packet); err != nil {
-			return fmt.Errorf("register as replica at %s: %w", c.target.Address(), err)
+	body := binary.LittleEndian.AppendUint32(nil, c.options.ReplicaServerID)
+	body = append(body, byte(len(host)))
+	body = append(body, host...)
+	body = append(body, make([]byte, 1+1+2+4+4)...)
+	return c.exchange(ctx, "the registration of a replica", func() error {
+		if err := c.commands.send(mysql.COM_REGISTER_SLAVE, body); err != nil {
+			return err
 		}
-		if _, err := c.client.ReadOKPacket(); err != nil {
-			return fmt.Errorf("register as replica at %s: %w", c.target.Address(), err)
-		}
-		return nil
+		return c.commands.ok()
 	})
 }

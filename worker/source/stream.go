@@ -179,6 +179,10 @@ func (s *Stream) refusal(payload []byte) error {
 	return s.corrupt("packet of %d bytes holds no event", len(payload))
 }
 
+// maxEvent is the size, in bytes, of the largest event that a server sends: of the
+// largest packet that one may be set to, and what an event has besides.
+const maxEvent = 1<<30 + 64<<10
+
 // largeEvent is an event larger than the read buffer, of one packet or more, that
 // has come in part.
 type largeEvent struct {
@@ -201,6 +205,9 @@ func (s *Stream) startLarge(buf []byte, size int, until time.Time) ([]byte, erro
 	last := size < maxPacket
 	if b[0] != 0 || last && int(h.Size) != size-1 || int(h.Size) < size-1 {
 		return buf, s.corrupt("packet of %d bytes holds an event of %d", size, h.Size)
+	}
+	if h.Size > maxEvent {
+		return buf, s.corrupt("an event of %d bytes, and no server sends more than %d", h.Size, maxEvent)
 	}
 	p.skip(packetHeaderSize + 1)
 	p.sequence++
@@ -275,15 +282,14 @@ func (s *Stream) nextPart(have int, until time.Time) error {
 }
 
 // readPart appends what comes of the current packet: the buffered bytes first, then
-// from the connection without a detour. Memory beyond one packet is taken only when
-// that much has come.
+// from the connection without a detour. The event's size is only announced: memory is
+// taken for one packet, and then for four times what has come.
 func (s *Stream) readPart(out []byte, start int, until time.Time) ([]byte, error) {
 	p, l := &s.packets, &s.large
-	room := l.size
-	if len(out)-start < maxPacket-1 {
-		room = min(room, maxPacket-1)
+	if have := len(out) - start; cap(out)-len(out) < l.left {
+		room := min(l.size, max(maxPacket-1, 4*have))
+		out = slices.Grow(out, room-have)
 	}
-	out = slices.Grow(out, start+room-len(out))
 	if p.r == p.w && l.left < len(p.buf)/2 {
 		if err := p.need(1, until); err != nil {
 			return out, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,11 @@ func TestStreamRefuses(t *testing.T) {
 		{name: "event after rotate", r: started().rotate("b").transaction(1), corrupt: "after the rotation to b"},
 		{name: "another rotation", r: started().rotate("b").artificial("c", 4), corrupt: "goes on with c"},
 		{name: "rotation into the middle", r: started().artificial("c", 5), corrupt: "goes on with c at 5"},
+		{name: "rotation to a path", r: started().rotate("../../b.000002"), corrupt: `a rotation to "../../b.000002"`},
+		{name: "artificial rotation to a path", r: started().artificial("/etc/b.000002", 4), corrupt: `a rotation to "/etc/b.000002"`},
+		{name: "rotation to a long name", r: started().rotate(strings.Repeat("b", 70_000)), corrupt: `a rotation to "bbb`},
+		{name: "a large event of more than a server sends", r: started().announce(maxEvent + 1), corrupt: "no server sends more"},
+		{name: "a large event of 4 GiB", r: started().announce(1<<32 - 1), corrupt: "an event of 4294967295 bytes"},
 		{name: "short GTID", r: started().event(binlog.TypeGTID, make([]byte, 3)), corrupt: "too short"},
 		{name: "bad previous GTIDs", r: started().event(binlog.TypePreviousGTIDs, make([]byte, 3)), corrupt: "malformed"},
 		{name: "short event", r: func() *recorder { r := started(); r.packet(make([]byte, 9)); return r }(), corrupt: "event of 8 bytes"},
@@ -219,6 +225,29 @@ func TestStreamKeepsPartOfALargeEvent(t *testing.T) {
 	equalBytes(t, "file", data, r.bytes)
 	if pauses < 5 {
 		t.Errorf("%d pauses struck, want several", pauses)
+	}
+}
+
+// TestStreamTakesMemoryAsBytesCome announces 1 GiB, and sends a part of it.
+func TestStreamTakesMemoryAsBytesCome(t *testing.T) {
+	for _, parts := range []int{0, 1, 2} {
+		r := record(gtid.MySQL).start("mysql-bin.000001").announce(maxEvent)
+		part := make([]byte, maxPacket)
+		for range parts {
+			r.packet(part)
+			r.packets, r.sequence = r.packets[:len(r.packets)-packetHeaderSize], r.sequence-1 // nor is it the last one
+		}
+		s, _ := r.stream(t, 4, 0)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, _, err := readAll(t, s); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d parts: %v", parts, err)
+		}
+		runtime.ReadMemStats(&after)
+		came := uint64(parts+1) * maxPacket
+		if took := after.TotalAlloc - before.TotalAlloc; took > 6*came {
+			t.Errorf("%d MiB came, and took %d MiB", came>>20, took>>20)
+		}
 	}
 }
 

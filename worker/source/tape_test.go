@@ -91,6 +91,15 @@ func (r *recorder) build(kind byte, flags uint16, logPos uint32, body []byte, cr
 
 func (r *recorder) send(event []byte) { r.packet(append([]byte{0}, event...)) }
 
+// announce sends the first packet of an event that says it has size bytes.
+func (r *recorder) announce(size uint32) *recorder {
+	event := r.build(30, 0, uint32(r.offset)+size, make([]byte, maxPacket-1-binlog.HeaderSize), false)
+	binary.LittleEndian.PutUint32(event[9:], size)
+	r.packet(append([]byte{0}, event...))
+	r.packets, r.sequence = r.packets[:len(r.packets)-packetHeaderSize], r.sequence-1 // which is not its last one
+	return r
+}
+
 // event sends an event of the file.
 func (r *recorder) event(kind byte, body []byte) *recorder {
 	size := binlog.HeaderSize + len(body)
