@@ -68,6 +68,63 @@ func (a *Archive) Open(ctx context.Context, timeline int64, file string) (io.Rea
 	return r, nil
 }
 
+// ReadOverlap returns the bytes of the overlap of a dump that resumes at end. They are
+// as archived, or an error: *MismatchError where they are not what its hash says.
+func (a *Archive) ReadOverlap(ctx context.Context, end End) ([]byte, error) {
+	file, overlap := end.Last.File, end.Resume().Overlap
+	objects, err := a.segmentsFrom(ctx, end.Timeline, file, overlap.From)
+	if err != nil {
+		return nil, err
+	}
+	segment := newSegmentReader()
+	defer segment.close()
+	var raw []byte
+	start := int64(-1)
+	for _, object := range objects {
+		meta, frames, err := ReadMeta(ctx, a.store, object)
+		if err == nil {
+			err = segment.open(ctx, a.store, link{object, frames, meta})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", object, err)
+		}
+		if start < 0 {
+			start = meta.Start
+		}
+		bytes, err := io.ReadAll(segment)
+		if err != nil {
+			return nil, err
+		}
+		raw = append(raw, bytes...)
+	}
+	if skip := overlap.From - start; start >= 0 && skip >= 0 && overlap.To-start <= int64(len(raw)) {
+		raw = raw[skip : overlap.To-start]
+		if Hash(raw) == overlap.Hash {
+			return raw, nil
+		}
+	}
+	return nil, &MismatchError{a.SegmentName(end.Timeline, file, end.Last.Start), overlap.From, "does not hold the bytes of its overlap_hash"}
+}
+
+// segmentsFrom returns the segments of a file from the one that holds offset on.
+func (a *Archive) segmentsFrom(ctx context.Context, timeline int64, file string, offset int64) ([]string, error) {
+	dir := a.fileDir(timeline, file)
+	var objects []string
+	for entry, err := range a.store.List(ctx, dir, "") {
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", dir, err)
+		}
+		if entry.Dir || !isSegmentBase(entry.Name) {
+			continue
+		}
+		if entry.Name <= segmentBase(offset) {
+			objects = objects[:0]
+		}
+		objects = append(objects, dir+"/"+entry.Name)
+	}
+	return objects, nil
+}
+
 // A fileReader reads one file's segments one after the other.
 type fileReader struct {
 	ctx     context.Context // of Open; a reader has no other way to be told

@@ -197,3 +197,26 @@ func TestNextYieldAfter(t *testing.T) {
 		})
 	}
 }
+
+// What the operator does makes a primary look again that waits.
+func TestAnswered(t *testing.T) {
+	before := zkpaths.Spec{Source: "a", Desired: zkpaths.Running, ResumedAt: zkpaths.At(time.Unix(100, 0))}
+	tests := []struct {
+		name   string
+		change func(*zkpaths.Spec)
+		want   bool
+	}{
+		{"nothing", func(*zkpaths.Spec) {}, false},
+		{"another interval", func(s *zkpaths.Spec) { s.FlushInterval++ }, false},
+		{"another source", func(s *zkpaths.Spec) { s.Source = "b" }, true},
+		{"an answer", func(s *zkpaths.Spec) { s.Accept = &zkpaths.Accept{Answer: zkpaths.AcceptGap} }, true},
+		{"resumed again", func(s *zkpaths.Spec) { s.ResumedAt = zkpaths.At(time.Unix(200, 0)) }, true},
+	}
+	for _, tt := range tests {
+		after := before
+		tt.change(&after)
+		if got := answered(before, after); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

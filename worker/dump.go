@@ -70,14 +70,15 @@ func (d *dump) works(doubted bool) <-chan struct{} {
 }
 
 // disproved reports whether the dump's end shows that being open proves nothing: the
-// store refuses what comes, or what comes is of no use. To be asked after done.
+// store refuses what comes, what comes is of no use, or it comes to what an operator must
+// decide. To be asked after done.
 func (d *dump) disproved(e ending) bool {
-	if e.kind != endedByTrouble && e.kind != endedTorn || !d.progress.isOpen() {
+	if e.kind != endedByTrouble && e.kind != endedTorn && e.kind != endedBlocked || !d.progress.isOpen() {
 		return false
 	}
 	select {
 	case <-d.progress.advanced:
-		return e.reason == reasonStore
+		return e.reason == reasonStore || e.kind == endedBlocked
 	default:
 		return true
 	}
@@ -126,9 +127,13 @@ func (d *dump) run() error {
 		return err
 	}
 	stream, err := conn.Dump(d.reading, course.Start)
+	if refused := (*source.GTIDModeError)(nil); errors.As(err, &refused) {
+		stream, err = d.dumpBehindGTID(arch, s.End, course.Start, err)
+	}
 	if err != nil {
 		return err
 	}
+	defer stream.Close()
 	c := newCutter(s.End)
 	end, err := d.settle(arch, s, course, stream, c)
 	if err != nil {

@@ -113,9 +113,10 @@ func judgeEnd(err error) ending {
 	block := (*blockedError)(nil)
 	conflict := (*archive.ConflictError)(nil)
 	newer := (*archive.NewerFormatError)(nil)
-	broken := (*archive.BrokenError)(nil)
+	broken, mismatch := (*archive.BrokenError)(nil), (*archive.MismatchError)(nil)
 	store := (*archive.StoreError)(nil)
 	forbidden := (*coord.ForbiddenError)(nil)
+	mode := (*source.GTIDModeError)(nil)
 	saying := func(kind endKind, reason string) ending {
 		return ending{kind, reason, err.Error(), hintOf(err)}
 	}
@@ -130,13 +131,15 @@ func judgeEnd(err error) ending {
 		return ending{kind: endedCutOff}
 	case errors.As(err, &block):
 		return saying(endedBlocked, block.reason)
+	case errors.As(err, &mode):
+		return saying(endedBlocked, zkpaths.BlockedGTIDMode)
 	case errors.Is(err, source.ErrDiffers), errors.Is(err, source.ErrPastEnd):
 		return ending{endedBlocked, zkpaths.BlockedDiverged, err.Error(), hintDiverged}
 	case errors.Is(err, source.ErrTorn):
 		return ending{endedTorn, reasonSource, err.Error(), hintTorn}
 	case errors.As(err, &newer):
 		return saying(endedBlocked, zkpaths.BlockedNewerFormat)
-	case errors.As(err, &broken):
+	case errors.As(err, &broken), errors.As(err, &mismatch):
 		return saying(endedBlocked, zkpaths.BlockedArchiveBroken)
 	case errors.As(err, &store):
 		return saying(endedByTrouble, reasonStore)

@@ -355,3 +355,24 @@ func TestTornHead(t *testing.T) {
 		}
 	}
 }
+
+// A dump that has come to what only an operator can decide proves nothing by being open: the task is not running in between.
+func TestBlockedInMidStream(t *testing.T) {
+	err := fmt.Errorf("read mysql-bin.000002: %w", &source.GTIDModeError{Mode: "ON", Message: "m"})
+	d := &dump{progress: progress{advanced: make(chan struct{})}}
+	e := d.judgeEnd(err)
+	if e.kind != endedBlocked || e.reason != zkpaths.BlockedGTIDMode || e.hint == "" {
+		t.Errorf("ending %+v", e)
+	}
+	if d.disproved(e) {
+		t.Error("disproved before it was open")
+	}
+	d.progress.opened()
+	if !d.disproved(e) {
+		t.Error("not disproved by the first event")
+	}
+	d.progress.came()
+	if !d.disproved(e) {
+		t.Error("not disproved after some events")
+	}
+}

@@ -165,3 +165,98 @@ func TestLogBinRenamedIsBlocked(t *testing.T) {
 		})
 	}
 }
+
+// resume is task resume without an answer.
+func (f *fleet) resume(id string) {
+	f.t.Helper()
+	f.change(id, func(s *zkpaths.Spec) { s.ResumedAt = zkpaths.At(time.Now()) })
+}
+
+// staysBlocked lets the primary look again twice, at the operator's word, and wants what it finds to be no news.
+func (f *fleet) staysBlocked(id string, before zkpaths.Status) {
+	f.t.Helper()
+	for range 2 {
+		looks := f.look(id).Status.Reconnects
+		f.resume(id)
+		f.await(id, "another look", 10*time.Second, func(v coord.TaskView) bool {
+			return v.Status.State == zkpaths.StateBlocked && v.Status.Reconnects > looks
+		})
+	}
+	if after := f.look(id).Status; after.Changes != before.Changes || after.Reason != before.Reason {
+		f.t.Errorf("the status goes on changing while nothing does: %s, then %s, %+v", before.Reason, after.Reason, after.Transitions)
+	}
+}
+
+// The source's gtid_mode is switched by a restart, so that it refuses to send what is archived last. All of that is there
+// still: the archive goes on, with a smaller overlap; also where the last file of the other mode is archived whole.
+func TestGTIDModeSwitched(t *testing.T) {
+	off := []string{"--gtid-mode=OFF", "--enforce-gtid-consistency=ON"}
+	for name, modes := range map[string][2][]string{"OFF to ON": {off, nil}, "ON to OFF": {nil, off}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, servers.MySQL, modes[0]...)
+			f.createTask("orders")
+			stop := f.start("1")
+			f.write(10)
+			f.allArchived("orders")
+			stop()
+			f.restartAs(modes[1]...)
+			f.start("1")
+			v := f.await("orders", "running", 20*time.Second, running)
+			if v.Status.Changes != 5 { // two starts, and a stop
+				t.Errorf("the state has changed %d times: %+v", v.Status.Changes, v.Status.Transitions)
+			}
+			if f.journal.count("in its present gtid_mode") == 0 {
+				t.Error("the source has not refused anything: the fault has not struck")
+			}
+			f.write(10)
+			f.compare("orders")
+			if n := len(f.timelines("orders")); n != 1 {
+				t.Errorf("%d timelines, want 1", n)
+			}
+		})
+	}
+}
+
+// The same, and there is more of the other mode that is not archived yet. No start is past that: the operator is told which
+// mode to set, the task looks again when he resumes it, and nothing is lost.
+func TestGTIDModeSwitchedInTheMiddle(t *testing.T) {
+	off := []string{"--gtid-mode=OFF", "--enforce-gtid-consistency=ON"}
+	for name, test := range map[string]struct {
+		before, after []string
+		permissive    string
+	}{
+		"OFF to ON": {off, nil, "ON_PERMISSIVE"},
+		"ON to OFF": {nil, off, "OFF_PERMISSIVE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, servers.MySQL, test.before...)
+			f.createTask("orders")
+			stop := f.start("1")
+			f.write(10)
+			f.allArchived("orders")
+			stop()
+			f.write(10)
+			f.restartAs(test.after...)
+			f.start("1")
+			f.awaitBlocked("orders", zkpaths.BlockedGTIDMode)
+			v := f.look("orders")
+			if !contains(v.Status.Hint, "gtid_mode = "+test.permissive) {
+				t.Errorf("hint %q, want gtid_mode = %s", v.Status.Hint, test.permissive)
+			}
+			f.staysBlocked("orders", v.Status)
+			if err := f.src.Exec(t.Context(), "SET GLOBAL gtid_mode = "+test.permissive); err != nil {
+				t.Fatal(err)
+			}
+			f.resume("orders")
+			f.await("orders", "running", 20*time.Second, running)
+			f.allArchived("orders")
+			f.write(3)
+			f.compare("orders")
+			if n := len(f.timelines("orders")); n != 1 {
+				t.Errorf("%d timelines, want 1", n)
+			}
+		})
+	}
+}

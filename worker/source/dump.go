@@ -134,6 +134,14 @@ func dumpError(code uint16, message string) error {
 	if code != errFatalReadingBinlog {
 		return err
 	}
+	for words, mode := range map[string]string{
+		"Cannot replicate anonymous transaction when @@GLOBAL.GTID_MODE = ON": "ON",
+		"Cannot replicate GTID-transaction when @@GLOBAL.GTID_MODE = OFF":     "OFF",
+	} {
+		if strings.Contains(message, words) {
+			return &GTIDModeError{Mode: mode, Message: message}
+		}
+	}
 	for words, meaning := range map[string]error{
 		"the same server_uuid/server_id": ErrEvicted,
 		"Could not find first log file":  ErrFileNotFound,

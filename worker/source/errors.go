@@ -64,6 +64,23 @@ func (e *AnswerError) Hint() string {
 	return "no MySQL or MariaDB answers so: ask the same with a client of theirs at the same address, and look at what stands between: a proxy, a load balancer, another server"
 }
 
+// GTIDModeError is a dump that has come to a transaction which the source sends to
+// nobody in its present gtid_mode: one without a GTID while that is ON, one with a GTID
+// while it is OFF. Nothing is wrong with the transaction, nor with those behind it.
+type GTIDModeError struct {
+	Mode    string // ON or OFF
+	Message string // the server's own words
+}
+
+func (e *GTIDModeError) Error() string {
+	return fmt.Sprintf("the source does not send, with gtid_mode = %s, what it logged in another mode: %s", e.Mode, e.Message)
+}
+
+// Hint is the operator's next step. A mode is one step away from its permissive one.
+func (e *GTIDModeError) Hint() string {
+	return fmt.Sprintf("run on the source: SET GLOBAL gtid_mode = %s_PERMISSIVE; then binkeeper task resume ID; set gtid_mode back to %s when the task has caught up", e.Mode, e.Mode)
+}
+
 // DeniedError is an account that the source does not let in.
 type DeniedError struct {
 	User    string

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"binkeeper/internal/binlog"
 )
 
 // begin reads up to where the caller's events begin: past the artificial rotate,
@@ -45,6 +47,29 @@ func differs(overlap *Overlap, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDiffers, err)
+}
+
+// BehindGTID returns the part of the overlap behind the last event in it that opens a
+// transaction: a source that refuses to send that event for its gtid_mode can show the
+// rest. raw is the overlap's bytes. It is false when nothing would be left, or nothing less.
+func (o Overlap) BehindGTID(raw []byte) (Overlap, bool) {
+	at, from := max(o.From, beforeEvents)-o.From, int64(-1)
+	for at+binlog.HeaderSize <= int64(len(raw)) {
+		h := binlog.ParseHeader(raw[at:])
+		if h.Size < binlog.HeaderSize {
+			return o, false
+		}
+		at += int64(h.Size)
+		switch h.Type {
+		case binlog.TypeGTID, binlog.TypeAnonymousGTID, binlog.TypeTaggedGTID:
+			from = at
+		}
+	}
+	if from < 0 || from >= int64(len(raw)) {
+		return o, false
+	}
+	o.From, o.Hash = o.From+from, fmt.Sprintf("%016x", xxhash.Sum64(raw[from:]))
+	return o, true
 }
 
 // verify reads the overlap, and compares its hash.

@@ -139,3 +139,72 @@ func TestStartFrom(t *testing.T) {
 		}
 	}
 }
+
+// A source that refuses an event for its gtid_mode has nothing that differs.
+func TestGTIDMode(t *testing.T) {
+	const (
+		file      = "mysql-bin.000001"
+		anonymous = "Cannot replicate anonymous transaction when @@GLOBAL.GTID_MODE = ON, at file ./mysql-bin.000001, position 158."
+		withGTID  = "Cannot replicate GTID-transaction when @@GLOBAL.GTID_MODE = OFF, at file ./mysql-bin.000001, position 158."
+	)
+	for message, mode := range map[string]string{anonymous: "ON", withGTID: "OFF"} {
+		archived := record("mysql")
+		archived.start(file).transaction(1)
+		s, _ := record("mysql").resume(file, 150).refuse(1236, message).stream(t, 150, 0)
+		err := s.begin(overlapFrom(archived, 150, archived.offset))
+		refused := (*GTIDModeError)(nil)
+		if errors.Is(err, ErrDiffers) || !errors.As(err, &refused) || refused.Mode != mode {
+			t.Errorf("%q is %v, want a *GTIDModeError of %s", message, err, mode)
+		}
+		s, _ = record("mysql").start(file).transaction(1).refuse(1236, message).stream(t, 4, 0)
+		if err := s.begin(nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := readAll(t, s); !errors.As(err, &refused) {
+			t.Errorf("%q in mid-stream is %v", message, err)
+		}
+	}
+}
+
+func TestBehindGTID(t *testing.T) {
+	r := record("mysql")
+	r.start("mysql-bin.000001")
+	first := r.offset
+	r.transaction(1)
+	second := r.offset
+	r.gtid(2)
+	behind := r.offset
+	r.query("BEGIN")
+	begun := r.offset
+	r.event(binlog.TypeXID, make([]byte, 8)).event(binlog.TypeStop, nil)
+	end := r.offset
+	tests := []struct {
+		name           string
+		from, to, want int64 // want -1: no smaller one
+	}{
+		{"a transaction", second, end, behind},
+		{"two", first, end, behind},
+		{"from the file's start", 0, end, behind},
+		{"from its first event", 4, end, behind},
+		{"no GTID event", begun, end, -1},
+		{"nothing behind it", second, behind, -1},
+		{"nothing", end, end, -1},
+	}
+	for _, tt := range tests {
+		o := overlapFrom(r, tt.from, tt.to)
+		o.NextFile = "mysql-bin.000002"
+		got, ok := o.BehindGTID(r.bytes[tt.from:tt.to])
+		if ok != (tt.want >= 0) {
+			t.Errorf("%s: %+v, %v", tt.name, got, ok)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		want := overlapFrom(r, tt.want, tt.to)
+		want.NextFile = o.NextFile
+		if got != *want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, *want)
+		}
+	}
+}

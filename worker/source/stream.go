@@ -85,7 +85,7 @@ func (s *Stream) Close() error {
 // unless zero, passes before the event is complete, Next returns buf as it is and
 // ErrNotYet; what has come of the event is kept. So it does where Options.Together
 // says so. Every other error ends the stream, and nothing was appended: ErrSilent,
-// ErrEvicted, ErrFileNotFound, ErrPastEnd, ErrTorn, *CorruptError, the cause of the end of
+// ErrEvicted, ErrFileNotFound, ErrPastEnd, ErrTorn, *GTIDModeError, *CorruptError, the cause of the end of
 // Dump's context, or one that means that the connection is gone.
 func (s *Stream) Next(buf []byte, until time.Time) ([]byte, *Event, error) {
 	for {
