@@ -13,7 +13,7 @@ BUILD       := -buildvcs=false -trimpath -tags netgo,osusergo -ldflags "$(STATIC
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build man demo up down status test unit integration soak chaos lint rules fuzz cover bench compose-test clean
+.PHONY: help build man demo up down status test unit faults soak chaos lint rules fuzz cover bench compose-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,23 +43,22 @@ status: ## show what `make up` started, its tasks and workers
 	@go build $(BUILD) -o bin/scripts/ ./scripts/stack
 	@bin/scripts/stack status --programs bin
 
-test: ## install what is missing, then run all tests
-	scripts/install
+# Each package starts servers of its own; three at a time keep two cores busy without starving a session. What was found
+# with real servers is not taken from the cache.
+test: ## run the unit tests, and one path with real servers for each package that needs any
+	scripts/install gcc zookeeper mysql mariadb mariadb-11.8 zstd promtool systemd
 	CGO_ENABLED=0 go test ./archive
-	$(MAKE) integration
+	go test -race -tags integration -count=1 -p 3 ./...
 
 unit: ## run the tests that need no servers
 	go test -race ./...
 	CGO_ENABLED=0 go test ./archive
 
-# Each test package starts servers of its own; three at a time keep two cores busy without starving a session. What was
-# found with real servers is not taken from the cache.
-integration: ## run all tests, on real servers
-	go test -race -tags integration -count=1 -timeout 12m -p 3 ./...
+faults: ## run the tests of faults, on real servers; GROUP=… one group of them (scripts/faults names them)
+	scripts/faults $(GROUP)
 
-soak: ## run all tests, those of faults at their full length: in about an hour
-	scripts/install
-	go test -race -tags 'integration soak' -count=1 -timeout 90m -p 2 ./...
+soak: ## run the tests of faults at full length, in about an hour; GROUP=… as for faults
+	scripts/faults --soak $(GROUP)
 
 # The programs are those with the race detector: a race that a fault uncovers ends them, and the run.
 chaos: ## strike real servers and workers at random, and compare every byte; MINUTES=3 SEED=…
@@ -68,10 +67,10 @@ chaos: ## strike real servers and workers at random, and compare every byte; MIN
 	@go build $(BUILD) -o bin/scripts/ ./scripts/chaos
 	bin/scripts/chaos --programs bin/race --minutes $(or $(MINUTES),3) --seed $(or $(SEED),0)
 
-lint: ## check the format, vet, staticcheck, and who imports whom
+lint: ## check the format, vet, staticcheck, who imports whom, and which test is where
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
-	go vet -tags 'integration soak' ./...
-	$(STATICCHECK) -tags 'integration soak' ./...
+	go vet -tags 'integration faults soak' ./...
+	$(STATICCHECK) -tags 'integration faults soak' ./...
 	go run ./scripts/lint
 
 rules: ## check and test the alerting rules, the dashboard and the systemd units
@@ -83,7 +82,7 @@ fuzz: ## run every fuzz test for FUZZTIME, 30s each unless told
 
 cover: ## show the coverage of all tests
 	@mkdir -p bin
-	go test -tags integration -timeout 12m -p 2 -coverprofile bin/cover.out -coverpkg ./... ./...
+	go test -tags 'integration faults' -timeout 30m -p 3 -coverprofile bin/cover.out -coverpkg ./... ./...
 	go tool cover -func bin/cover.out | tail -n 1
 
 bench: build ## measure what docs/benchmarks.md tells of, in some twenty minutes; QUICK=1: on less data, in under four

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:archive
 
 package worker_test
 

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:worker
 
 package worker_test
 
@@ -20,8 +22,6 @@ import (
 	"binkeeper/worker"
 	"binkeeper/zkpaths"
 )
-
-func hurry(w *worker.Worker) { w.Hurry(time.Second, 2*time.Second, 200*time.Millisecond) }
 
 func TestYieldsWhenItsStoreIsAway(t *testing.T) {
 	f := newFleet(t, servers.MySQL)

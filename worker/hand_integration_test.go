@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:archive
 
 package worker_test
 
@@ -34,14 +36,6 @@ func (f *fleet) exchange(a, b string) {
 	if err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(f.dir, a), unix.AT_FDCWD, filepath.Join(f.dir, b), unix.RENAME_EXCHANGE); err != nil {
 		f.t.Fatal(err)
 	}
-}
-
-// lookAgain makes a blocked primary look at once, as it does every 30 s.
-func (f *fleet) lookAgain(id string) {
-	f.t.Helper()
-	f.change(id, func(s *zkpaths.Spec) { s.Desired = zkpaths.Paused })
-	f.await(id, "paused", 20*time.Second, func(v coord.TaskView) bool { return v.Status.State == zkpaths.StatePaused })
-	f.change(id, func(s *zkpaths.Spec) { s.Desired = zkpaths.Running })
 }
 
 // quiet waits until all that the source has written is archived.

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:worker
 
 package worker_test
 
@@ -15,58 +17,6 @@ import (
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/zkpaths"
 )
-
-// change is what a command of the operator does to the spec.
-func (f *fleet) change(id string, change func(*zkpaths.Spec)) {
-	f.t.Helper()
-	_, err := f.sess.UpdateSpec(f.t.Context(), id, func(s *zkpaths.Spec) error { change(s); return nil })
-	if err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-// accept answers the block that the task is in; without one, as an earlier version's
-// command does.
-func (f *fleet) accept(id, answer string) {
-	f.t.Helper()
-	v, err := f.sess.Look(f.t.Context(), id)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.change(id, func(s *zkpaths.Spec) {
-		s.Accept = &zkpaths.Accept{Answer: answer, Timeline: v.LastCommit.Timeline, File: v.LastCommit.File, Position: v.LastCommit.Position,
-			Reason: v.Status.Reason, Server: v.Status.SeenServer, At: zkpaths.At(time.Now())}
-	})
-}
-
-// awaitBlocked waits until the task is blocked for reason, with a hint.
-func (f *fleet) awaitBlocked(id, reason string) {
-	f.t.Helper()
-	v := f.await(id, "blocked: "+reason, 20*time.Second, func(v coord.TaskView) bool { return v.Status.State == zkpaths.StateBlocked })
-	if v.Status.Reason != reason || v.Status.Hint == "" || v.Status.Detail == "" {
-		f.t.Fatalf("blocked for %q (%q, hint %q), want %q", v.Status.Reason, v.Status.Detail, v.Status.Hint, reason)
-	}
-	if len(v.Line) == 0 {
-		f.t.Error("a blocked primary has left the line")
-	}
-}
-
-func (f *fleet) timelines(id string) []archive.Timeline {
-	f.t.Helper()
-	store, err := dirstore.Open(f.dir)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	timelines, err := archive.New(store, id).Timelines(f.t.Context())
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return timelines
-}
-
-func primary(serverID string) func(coord.TaskView) bool {
-	return func(v coord.TaskView) bool { return running(v) && v.Status.ServerID == serverID }
-}
 
 func TestPauseResumeSwitchoverSetRemove(t *testing.T) {
 	f := newFleet(t, servers.MySQL)
@@ -200,15 +150,6 @@ func TestPurgedJustBehindTheArchiveIsNoGap(t *testing.T) {
 	}
 }
 
-// removeSegments makes the archive end before file, as if its primary had died
-// there.
-func (f *fleet) removeSegments(id, file string) {
-	f.t.Helper()
-	if err := os.RemoveAll(filepath.Join(f.dir, id, "00000001", file)); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
 // A source shows a replica a transaction before its commit is done; here, while it
 // waits for a semi-synchronous replica that it has not got. Its GTID is not in
 // gtid_executed then, which must not be taken for a loss.
@@ -244,24 +185,6 @@ func TestUncommittedTransactionIsNotLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.compare("orders")
-}
-
-// awaitQuery waits until the source executes a query that is like a pattern.
-func (f *fleet) awaitQuery(pattern string) {
-	f.t.Helper()
-	for deadline := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
-		var n int
-		err := f.src.DB().QueryRowContext(f.t.Context(), "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE ?", pattern).Scan(&n)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		if n > 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			f.t.Fatalf("the source has not been asked %s within %s", pattern, soon)
-		}
-	}
 }
 
 func TestAnotherServerIsBlocked(t *testing.T) {

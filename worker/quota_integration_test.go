@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:zookeeper
 
 package worker_test
 

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:archive
 
 package worker_test
 
@@ -15,42 +17,6 @@ import (
 	"binkeeper/worker"
 	"binkeeper/zkpaths"
 )
-
-// startLoad writes to the source until stop is called or the test ends, at most a transaction in a pause.
-func (f *fleet) startLoad() (stop func()) {
-	f.t.Helper()
-	f.write(1)
-	halt, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		pace := time.NewTicker(10 * time.Millisecond)
-		defer pace.Stop()
-		for {
-			select {
-			case <-halt:
-				done <- nil
-				return
-			case <-pace.C:
-			}
-			if err := f.src.Exec(f.t.Context(), "INSERT INTO shop.orders (note) VALUES (REPEAT(UUID(), 5))"); err != nil {
-				done <- err
-				return
-			}
-		}
-	}()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		close(halt)
-		if err := <-done; err != nil && f.t.Context().Err() == nil {
-			f.t.Errorf("load: %v", err)
-		}
-	}
-	f.t.Cleanup(stop)
-	return stop
-}
 
 // startOnBadStore starts two workers on one store that can go bad.
 func (f *fleet) startOnBadStore(options ...func(*worker.Worker)) *storetest.Outage {

@@ -245,3 +245,16 @@ func TestWorkerArchivesEverySource(t *testing.T) {
 		})
 	}
 }
+
+func (f *fleet) timelines(id string) []archive.Timeline {
+	f.t.Helper()
+	store, err := dirstore.Open(f.dir)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	timelines, err := archive.New(store, id).Timelines(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return timelines
+}

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:zookeeper
 
 package worker_test
 
@@ -63,15 +65,6 @@ func TestHungStoreStopsTheReading(t *testing.T) {
 	}
 	release()
 	f.compare("orders")
-}
-
-func (f *fleet) look(id string) coord.TaskView {
-	f.t.Helper()
-	v, err := f.sess.Look(f.t.Context(), id)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return v
 }
 
 // A primary that cannot reach its source says so, and leaves the task to the next one, which says it too: ZooKeeper being

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -149,91 +148,6 @@ func within(t *testing.T, limit time.Duration, what string, reached func() bool)
 	for deadline := time.Now().Add(limit); !reached(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s", limit, what)
-		}
-	}
-}
-
-func TestUsage(t *testing.T) {
-	o := newOperator(t)
-	create := []string{"task", "create", "orders", "--source", "mysql://u@127.0.0.1", "--password-ref", "env:X", "--archive", "/backup"}
-	with := func(args ...string) []string { return append(append([]string{}, create...), args...) }
-	tests := [][]string{
-		{}, {"nonsense"}, {"task"}, {"task", "nonsense"}, {"archive"},
-		{"task", "list", "x"}, {"task", "list", "-o", "yaml"}, {"task", "list", "--nonsense"},
-		{"task", "list", "--timeout", "0s"}, {"task", "list", "--zookeeper", "nowhere"},
-		{"task", "show"}, {"task", "show", "a/b"}, {"task", "show", "a", "b"}, {"task", "show", ""},
-		{"task", "create", "orders"}, with("--source", "mysql://u:"+servers.Password+"@127.0.0.1"), with("--source", "db1"),
-		with("--password-ref", servers.Password), with("--archive", "backup"), with("--archive", "s3://k:"+servers.Password+"@bucket"),
-		with("--start", "mysql-bin.000001:4"), with("--segment-size", "1B"), with("--segment-size", "many"), with("--flush-interval", "0s"),
-		{"task", "set", "orders"}, {"task", "set", "orders", "--flush-interval", "1d"}, {"task", "set", "orders", "--source", "mysql://u:" + servers.Password + "@h"},
-		{"task", "resume", "orders", "--accept-gap", "--accept-archive"}, {"task", "switchover", "orders", "--to", "a_b"},
-		{"archive", "list", "orders", "--archive", "ftp://h/x"}, {"archive", "export", "orders", "--archive", "/backup"},
-		{"archive", "export", "orders", "--archive", "/backup", "--output", "/x", "--timeline", "0"},
-	}
-	for _, args := range tests {
-		if stdout, _ := o.run(cli.BadUsage, args...); stdout != "" {
-			t.Errorf("binkeeper %s: a usage error on standard output: %q", strings.Join(args, " "), stdout)
-		}
-	}
-	_, stderr := newOperator(t, "BINKEEPER_TIMEOUT=soon").run(cli.BadUsage, "task", "list")
-	if !strings.Contains(stderr, "BINKEEPER_TIMEOUT") {
-		t.Errorf("the error does not name the variable: %s", stderr)
-	}
-}
-
-func TestHelpAndVersion(t *testing.T) {
-	o := newOperator(t)
-	verbs := []string{"task create", "task set", "task list", "task show", "task pause", "task resume", "task switchover", "task remove",
-		"task history", "workers", "archive list", "archive verify", "archive export", "version"}
-	for _, verb := range verbs {
-		stdout, _ := o.run(cli.OK, append(strings.Fields(verb), "--help")...)
-		for _, want := range []string{"Exit codes:", "Examples:", "130, 143"} {
-			if !strings.Contains(stdout, want) {
-				t.Errorf("binkeeper %s --help has no %q", verb, want)
-			}
-		}
-	}
-	if stdout, _ := o.run(cli.OK, "version"); !strings.HasPrefix(stdout, "binkeeper ") {
-		t.Errorf("version: %q", stdout)
-	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if stdout, _ := o.run(cli.OK, "completion", shell); !strings.Contains(stdout, programName) {
-			t.Errorf("completion %s: %q", shell, stdout)
-		}
-	}
-}
-
-// A port that accepts and says nothing keeps a command waiting.
-func TestInterrupted(t *testing.T) {
-	listener := silentPort(t)
-	for signal, want := range map[os.Signal]int{syscall.SIGINT: cli.Interrupted, syscall.SIGTERM: cli.Terminated} {
-		process, wait := newOperator(t).start("task", "list", "--zookeeper", listener.addr, "--timeout", "1m")
-		<-listener.accepted
-		if err := process.Signal(signal); err != nil {
-			t.Fatal(err)
-		}
-		if got := wait(); got != want {
-			t.Errorf("%s: exit code %d, want %d", signal, got, want)
-		}
-	}
-}
-
-func TestZooKeeperUnreachable(t *testing.T) {
-	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed, silent := fmt.Sprintf("127.0.0.1:%d", port), silentPort(t).addr
-	for _, address := range []string{closed, silent} {
-		for _, verb := range []string{"task list", "task show orders", "task pause orders", "workers", "archive list orders"} {
-			began := time.Now()
-			_, stderr := newOperator(t).run(cli.NoZooKeeper, append(strings.Fields(verb), "--zookeeper", address, "--timeout", "500ms")...)
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("%s gave up after %s, with --timeout 500ms", verb, took)
-			}
-			if !strings.Contains(stderr, address) || !strings.Contains(stderr, "\nhint: ") {
-				t.Errorf("%s: the error names no address or no next step: %s", verb, stderr)
-			}
 		}
 	}
 }

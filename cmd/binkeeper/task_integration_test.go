@@ -3,16 +3,15 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"binkeeper/internal/cli"
-	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/zkpaths"
@@ -85,8 +84,8 @@ func TestTasks(t *testing.T) {
 	}
 	o.run(cli.Conflict, "task", "resume", "orders", "--accept-gap") // it is not blocked
 	o.run(cli.OK, "task", "resume", "orders")
-	if got := o.show("orders"); got.Desired != zkpaths.Running || got.Spec.ResumedAt.IsZero() {
-		t.Errorf("resumed: desired %q, spec %+v", got.Desired, got.Spec)
+	if got := o.show("orders").Desired; got != zkpaths.Running {
+		t.Errorf("resumed: desired %q", got)
 	}
 	o.run(cli.Conflict, "task", "switchover", "orders")
 	o.run(cli.NotFound, "task", "switchover", "orders", "--to", "9")
@@ -103,140 +102,87 @@ func TestTasks(t *testing.T) {
 	o.run(cli.NotFound, "task", "show", "orders")
 }
 
-// A line of instances that the test itself keeps stands for workers.
-func TestServedTask(t *testing.T) {
-	zookeeper := servertest.StartZooKeeper(t, 1).Addr()
-	o := newOperator(t, "BINKEEPER_ZOOKEEPER="+zookeeper)
-	o.run(cli.OK, "task", "create", "orders", "--source", sourceURL("u", "127.0.0.1"), "--password-ref", "env:X", "--archive", "/backup", "--skip-checks")
-
-	ctx := t.Context()
-	first, second := openSession(t, zookeeper), openSession(t, zookeeper)
-	join := func(s *coord.Session, id string) *coord.Instance {
-		if err := s.RegisterWorker(ctx, zkpaths.Worker{ServerID: id, Host: "here", StartedAt: zkpaths.At(time.Now())}, nil); err != nil {
-			t.Fatal(err)
-		}
-		i, err := s.Join(ctx, "orders", zkpaths.Instance{ServerID: id, Host: "here"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return i
+func TestUsage(t *testing.T) {
+	o := newOperator(t)
+	create := []string{"task", "create", "orders", "--source", "mysql://u@127.0.0.1", "--password-ref", "env:X", "--archive", "/backup"}
+	with := func(args ...string) []string { return append(append([]string{}, create...), args...) }
+	tests := [][]string{
+		{}, {"nonsense"}, {"task"}, {"task", "nonsense"}, {"archive"},
+		{"task", "list", "x"}, {"task", "list", "-o", "yaml"}, {"task", "list", "--nonsense"},
+		{"task", "list", "--timeout", "0s"}, {"task", "list", "--zookeeper", "nowhere"},
+		{"task", "show"}, {"task", "show", "a/b"}, {"task", "show", "a", "b"}, {"task", "show", ""},
+		{"task", "create", "orders"}, with("--source", "mysql://u:"+servers.Password+"@127.0.0.1"), with("--source", "db1"),
+		with("--password-ref", servers.Password), with("--archive", "backup"), with("--archive", "s3://k:"+servers.Password+"@bucket"),
+		with("--start", "mysql-bin.000001:4"), with("--segment-size", "1B"), with("--segment-size", "many"), with("--flush-interval", "0s"),
+		{"task", "set", "orders"}, {"task", "set", "orders", "--flush-interval", "1d"}, {"task", "set", "orders", "--source", "mysql://u:" + servers.Password + "@h"},
+		{"task", "resume", "orders", "--accept-gap", "--accept-archive"}, {"task", "switchover", "orders", "--to", "a_b"},
+		{"archive", "list", "orders", "--archive", "ftp://h/x"}, {"archive", "export", "orders", "--archive", "/backup"},
+		{"archive", "export", "orders", "--archive", "/backup", "--output", "/x", "--timeline", "0"},
 	}
-	primary := join(first, "1")
-	o.run(cli.Conflict, "task", "switchover", "orders")
-	standby := join(second, "2")
-	term := claim(ctx, t, primary)
-
-	if got := o.show("orders"); got.State != zkpaths.StateStarting || got.Primary != "1" || fmt.Sprint(got.Standbys) != "[2]" || len(got.Instances) != 2 || got.Instances[1].Host != "here" || got.Term != 1 {
-		t.Errorf("task show: %+v", got)
-	}
-	var workers workersOutput
-	if o.json(&workers, "workers"); len(workers.Workers) != 2 || workers.Workers[0].ServerID != "1" || workers.Workers[0].Host != "here" {
-		t.Errorf("workers: %+v", workers)
-	}
-
-	blocked(ctx, t, term, zkpaths.BlockedDiverged)
-	if _, stderr := o.run(cli.Conflict, "task", "resume", "orders", "--accept-gap"); !strings.Contains(stderr, "--accept-new-timeline") {
-		t.Errorf("the error does not name the right answer: %s", stderr)
-	}
-	o.run(cli.OK, "task", "resume", "orders", "--accept-new-timeline")
-	if got := o.show("orders").Spec.Accept; got.Reason == "" || !got.Answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, "seen", term.Last()) {
-		t.Errorf("accept: %+v, the checkpoint is %+v", got, term.Last())
-	}
-
-	o.run(cli.OK, "task", "switchover", "orders", "--to", "1") // it is so already
-	_, wait := o.start("task", "switchover", "orders")
-	within(t, 10*time.Second, "the request", func() bool { return o.show("orders").Spec.SwitchoverTo == standby.Place().Name })
-	moved, err := term.Yield(ctx, status(ctx, t, primary).Say(zkpaths.StateStopped, primary.Place(), term.Number(), time.Now(), "switchover", "", ""), zkpaths.Instance{ServerID: "1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	claim(ctx, t, standby)
-	if code := wait(); code != cli.OK {
-		t.Errorf("task switchover: exit code %d", code)
-	}
-	if got := o.show("orders"); got.Primary != "2" || fmt.Sprint(got.Standbys) != "[1]" {
-		t.Errorf("after the switch-over: primary %s, standbys %s", got.Primary, got.Standbys)
-	}
-	o.run(cli.TimedOut, "task", "switchover", "orders", "--to", "1", "--timeout", "500ms")
-
-	o.run(cli.OK, "task", "remove", "orders")
-	o.run(cli.TimedOut, "task", "remove", "orders", "--wait", "--timeout", "500ms")
-	for _, verb := range []string{"pause", "resume", "switchover"} {
-		o.run(cli.Conflict, "task", verb, "orders")
-	}
-	_, wait = o.start("task", "remove", "orders", "--wait")
-	for _, i := range []*coord.Instance{moved, standby} {
-		if err := i.Leave(ctx); err != nil {
-			t.Fatal(err)
+	for _, args := range tests {
+		if stdout, _ := o.run(cli.BadUsage, args...); stdout != "" {
+			t.Errorf("binkeeper %s: a usage error on standard output: %q", strings.Join(args, " "), stdout)
 		}
 	}
-	if code := wait(); code != cli.OK {
-		t.Errorf("task remove --wait: exit code %d", code)
-	}
-	o.run(cli.NotFound, "task", "show", "orders")
-}
-
-func status(ctx context.Context, t *testing.T, i *coord.Instance) zkpaths.Status {
-	t.Helper()
-	s, err := i.Status(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func claim(ctx context.Context, t *testing.T, i *coord.Instance) *coord.Term {
-	t.Helper()
-	last, version, err := i.LastCommit(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	term, err := i.Claim(ctx, last, version, status(ctx, t, i).Say(zkpaths.StateStarting, i.Place(), last.Term+1, time.Now(), "", "", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return term
-}
-
-func blocked(ctx context.Context, t *testing.T, term *coord.Term, reason string) {
-	t.Helper()
-	i := term.Instance()
-	said := status(ctx, t, i).Say(zkpaths.StateBlocked, i.Place(), term.Number(), time.Now(), reason, "", "")
-	said.SeenServer = "seen"
-	if err := term.SetStatus(ctx, said); err != nil {
-		t.Fatal(err)
+	_, stderr := newOperator(t, "BINKEEPER_TIMEOUT=soon").run(cli.BadUsage, "task", "list")
+	if !strings.Contains(stderr, "BINKEEPER_TIMEOUT") {
+		t.Errorf("the error does not name the variable: %s", stderr)
 	}
 }
 
-// One unreadable znode hides no other task.
-func TestUnreadableTask(t *testing.T) {
-	zookeeper := servertest.StartZooKeeper(t, 1).Addr()
-	o := newOperator(t, "BINKEEPER_ZOOKEEPER="+zookeeper)
-	for _, id := range []string{"a", "b", "c"} {
-		o.run(cli.OK, "task", "create", id, "--source", sourceURL("u", "127.0.0.1"), "--password-ref", "env:X", "--archive", "/backup", "--skip-checks")
-	}
-	for _, set := range [][]string{{"/tasks/a/lastCommit", "garbage"}, {"/tasks/b", `{"format":2}`}} {
-		if _, err := servers.ZKCli(t.Context(), zookeeper, append([]string{"set"}, set...)...); err != nil {
-			t.Fatal(err)
+func TestHelpAndVersion(t *testing.T) {
+	o := newOperator(t)
+	verbs := []string{"task create", "task set", "task list", "task show", "task pause", "task resume", "task switchover", "task remove",
+		"task history", "workers", "archive list", "archive verify", "archive export", "version"}
+	for _, verb := range verbs {
+		stdout, _ := o.run(cli.OK, append(strings.Fields(verb), "--help")...)
+		for _, want := range []string{"Exit codes:", "Examples:", "130, 143"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("binkeeper %s --help has no %q", verb, want)
+			}
 		}
 	}
-	var list listOutput
-	o.json(&list, "task", "list")
-	got := map[string]taskRow{}
-	for _, row := range list.Tasks {
-		got[row.ID] = row
+	if stdout, _ := o.run(cli.OK, "version"); !strings.HasPrefix(stdout, "binkeeper ") {
+		t.Errorf("version: %q", stdout)
 	}
-	if a := got["a"]; a.State != "" || !strings.Contains(a.Reason, "/tasks/a/lastCommit") {
-		t.Errorf("a: %+v", a)
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if stdout, _ := o.run(cli.OK, "completion", shell); !strings.Contains(stdout, programName) {
+			t.Errorf("completion %s: %q", shell, stdout)
+		}
 	}
-	if b := got["b"]; b.State != "" || !strings.Contains(b.Reason, "format 2") || b.Hint == "" {
-		t.Errorf("b: %+v", b)
+}
+
+// A port that accepts and says nothing keeps a command waiting.
+func TestInterrupted(t *testing.T) {
+	listener := silentPort(t)
+	for signal, want := range map[os.Signal]int{syscall.SIGINT: cli.Interrupted, syscall.SIGTERM: cli.Terminated} {
+		process, wait := newOperator(t).start("task", "list", "--zookeeper", listener.addr, "--timeout", "1m")
+		<-listener.accepted
+		if err := process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if got := wait(); got != want {
+			t.Errorf("%s: exit code %d, want %d", signal, got, want)
+		}
 	}
-	if c := got["c"]; c.State != zkpaths.StateStopped {
-		t.Errorf("c: %+v", c)
+}
+
+func TestZooKeeperUnreachable(t *testing.T) {
+	port, err := servers.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if detail := o.show("b"); detail.Spec != nil || detail.LastCommit == nil {
-		t.Errorf("task show: %+v", detail)
+	closed, silent := fmt.Sprintf("127.0.0.1:%d", port), silentPort(t).addr
+	for _, address := range []string{closed, silent} {
+		for _, verb := range []string{"task list", "task show orders", "task pause orders", "workers", "archive list orders"} {
+			began := time.Now()
+			_, stderr := newOperator(t).run(cli.NoZooKeeper, append(strings.Fields(verb), "--zookeeper", address, "--timeout", "500ms")...)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("%s gave up after %s, with --timeout 500ms", verb, took)
+			}
+			if !strings.Contains(stderr, address) || !strings.Contains(stderr, "\nhint: ") {
+				t.Errorf("%s: the error names no address or no next step: %s", verb, stderr)
+			}
+		}
 	}
-	o.run(cli.Failed, "task", "pause", "b") // what is newer is not overwritten
 }

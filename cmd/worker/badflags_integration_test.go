@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:worker
 
 package main
 
@@ -45,7 +47,7 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"--server-id", "1"}, "BINKEEPER_SESSION_TIMEOUT=soon", 64, "BINKEEPER_SESSION_TIMEOUT"},
 	}
 	for _, tt := range tests {
-		cmd := exec.CommandContext(t.Context(), plainProgram, tt.args...)
+		cmd := exec.CommandContext(t.Context(), plainProgram(), tt.args...)
 		cmd.Env = append(os.Environ(), tt.env)
 		out, _ := cmd.CombinedOutput() // the code is what counts
 		lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
@@ -86,7 +88,7 @@ func TestServerIDHeldByNobodyKnown(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			p, err := servers.StartProgram(t.Context(), servers.ProgramOptions{Name: id, Dir: t.TempDir(),
-				Command: []string{plainProgram, "--server-id", id, "--zookeeper", ensemble.Addr() + root, "--session-timeout", "1s", "--listen", ""}})
+				Command: []string{plainProgram(), "--server-id", id, "--zookeeper", ensemble.Addr() + root, "--session-timeout", "1s", "--listen", ""}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:source
 
 package main
 
@@ -50,7 +52,7 @@ func (c *client) killDump(id int64) int64 {
 func TestDumpKilledAHundredTimes(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M", "--sync-binlog=0")
-	s.program, s.timeout = plainProgram, lasting
+	s.program, s.timeout = plainProgram(), lasting
 	s.createTask()
 	s.start("1", "2")
 	l := startLoad(t, s.src)

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:worker
 
 package main
 
@@ -47,30 +49,6 @@ func TestKilledPrimary(t *testing.T) {
 			s.compare()
 		})
 	}
-}
-
-func TestTerminatedPrimary(t *testing.T) {
-	t.Parallel()
-	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
-	s.timeout = lasting
-	s.createTask()
-	s.start("1", "2")
-	l := startLoad(t, s.src)
-	var term int64
-	for range 12 {
-		v := s.awaitServing(term)
-		s.await("a standby", func(v view) bool { return len(v.Line) == 2 })
-		term = v.LastCommit.Term
-		id := v.Line[0].ServerID
-		s.strike(func(*servers.Program) { s.terminate(id) })
-		if left := s.look(); len(left.Line) > 0 && left.Line[0].Name == v.Line[0].Name {
-			t.Errorf("worker %s has ended in order, and left its instance behind", id)
-		}
-		s.start(id)
-	}
-	s.awaitServing(term)
-	l.stop()
-	s.compare()
 }
 
 // A primary that is stopped for longer than its session lasts wakes up as a zombie, with all that it was about to do.
@@ -319,11 +297,4 @@ func TestPausedTask(t *testing.T) {
 	s.awaitServing(0)
 	l.stop()
 	s.compare()
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,7 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,8 +40,17 @@ const (
 // A view is all that stands in ZooKeeper of the task.
 type view = coord.TaskView
 
-// program is the worker under test, built with the race detector; plainProgram is the same without, for gigabytes.
-var program, plainProgram string
+// program is the worker under test, built with the race detector.
+var program string
+
+// plainProgram is the same without, for gigabytes, built when it is first asked for.
+var plainProgram = sync.OnceValue(func() string {
+	plain := program + "-plain"
+	if err := build(plain); err != nil {
+		panic(err)
+	}
+	return plain
+})
 
 // ensemble serves all tests that leave ZooKeeper alone, each below a root of its own.
 var ensemble *servers.ZooKeeper
@@ -65,12 +72,10 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	program, plainProgram = filepath.Join(dir, "worker-race"), filepath.Join(dir, "worker")
-	for _, args := range [][]string{{"-race", "-o", program}, {"-o", plainProgram}} {
-		if out, err := exec.Command("go", slices.Concat([]string{"build"}, args, []string{"."})...).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the worker: %v\n%s", err, out)
-			return 1
-		}
+	program = filepath.Join(dir, "worker")
+	if err := build(program, "-race"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	if ensemble, err = startEnsemble(filepath.Join(dir, "zookeeper")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -78,6 +83,15 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer ensemble.Close()
 	return m.Run()
+}
+
+// build builds the worker.
+func build(path string, flags ...string) error {
+	args := slices.Concat([]string{"build", "-o", path}, flags, []string{"."})
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the worker: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // startEnsemble starts a ZooKeeper that does not sync its log: what these tests kill is processes, and a slow disk would
@@ -166,38 +180,6 @@ func (s *stage) createTask(edits ...func(*zkpaths.Spec)) {
 	}
 }
 
-// start starts a worker, or one that has ended again.
-func (s *stage) start(ids ...string) {
-	s.t.Helper()
-	for _, id := range ids {
-		if p := s.workers[id]; p != nil {
-			if err := p.Start(s.t.Context()); err != nil {
-				s.t.Fatal(err)
-			}
-			continue
-		}
-		s.workers[id] = s.spawn("worker-"+id, id)
-	}
-}
-
-// spawn starts a process with a server id, which need not be its own, and with more in its environment.
-func (s *stage) spawn(name, id string, env ...string) *servers.Program {
-	s.t.Helper()
-	p, err := servers.StartProgram(s.t.Context(), servers.ProgramOptions{
-		Name: name, Dir: filepath.Join(s.t.TempDir(), name),
-		Command: []string{
-			s.program, "--server-id", id, "--zookeeper", cmp.Or(s.via[id], s.zk.Addr()) + s.root, "--session-timeout", s.timeout.String(),
-			"--listen", "127.0.0.1:0", "--log-format", "json",
-		},
-		Env: append(env, "STAGE_PASSWORD="+servers.Password),
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(p.Close)
-	return p
-}
-
 // await waits until the task looks as wanted.
 func (s *stage) await(what string, wanted func(view) bool) view {
 	s.t.Helper()
@@ -236,100 +218,6 @@ func claimed(v view, term int64) bool {
 	return v.LastCommitErr == nil && len(v.Line) > 0 && v.LastCommit.Instance == v.Line[0].Name && v.LastCommit.Term > term
 }
 
-// strike does something to the process of the primary, which has to be alive and primary when it is hit, and returns
-// the task as it was then.
-func (s *stage) strike(do func(p *servers.Program)) view {
-	s.t.Helper()
-	v := s.look()
-	if !claimed(v, 0) {
-		s.t.Fatalf("there is no primary to hit: line %+v, checkpoint %+v", v.Line, v.LastCommit)
-	}
-	p := s.workers[v.Line[0].ServerID]
-	if !p.Running() || p.Pid() != v.Line[0].Instance.PID {
-		s.t.Fatalf("the primary is process %d, not %d (running: %t)", v.Line[0].Instance.PID, p.Pid(), p.Running())
-	}
-	do(p)
-	return v
-}
-
-// killPrimary ends the primary with kill -9.
-func (s *stage) killPrimary() view {
-	s.t.Helper()
-	v := s.strike((*servers.Program).Kill)
-	s.wantKilled(v.Line[0].ServerID)
-	return v
-}
-
-func (s *stage) wantKilled(id string) {
-	s.t.Helper()
-	if code := s.workers[id].ExitCode(); code != -1 {
-		s.t.Fatalf("worker %s ended with exit code %d before it was killed\n%s", id, code, s.logOf(id))
-	}
-}
-
-// terminate asks a worker to end in good order, and waits for that.
-func (s *stage) terminate(id string) {
-	s.t.Helper()
-	p := s.workers[id]
-	if !p.Running() {
-		s.t.Fatalf("worker %s is not running\n%s", id, s.logOf(id))
-	}
-	if err := p.Stop(); err != nil {
-		s.t.Fatalf("%v\n%s", err, s.logOf(id))
-	}
-	if code := p.ExitCode(); code != 0 {
-		s.t.Errorf("worker %s ended with exit code %d after SIGTERM, want 0\n%s", id, code, s.logOf(id))
-	}
-}
-
-// signal sends a signal to a worker that runs.
-func (s *stage) signal(p *servers.Program, sig syscall.Signal) {
-	s.t.Helper()
-	if !p.Running() {
-		s.t.Fatalf("it is not running: exit code %d\n%s", p.ExitCode(), read(s.t, p.Log()))
-	}
-	if err := syscall.Kill(p.Pid(), sig); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// awaitExit waits until a process has ended.
-func (s *stage) awaitExit(p *servers.Program, within time.Duration) {
-	s.t.Helper()
-	for deadline := time.Now().Add(within); p.Running(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the worker goes on after %s\n%s", within, read(s.t, p.Log()))
-		}
-	}
-}
-
-// endWorkers ends every worker in good order, and wants none to have raced or panicked.
-func (s *stage) endWorkers() {
-	for id, p := range s.workers {
-		if p.Running() {
-			if err := p.Stop(); err != nil {
-				s.t.Error(err)
-			}
-		}
-		if code := p.ExitCode(); code != s.expected[id] && code != -1 {
-			s.t.Errorf("worker %s ended with exit code %d, want %d", id, code, s.expected[id])
-		}
-		if log := read(s.t, p.Log()); bytes.Contains(log, []byte("DATA RACE")) || bytes.Contains(log, []byte("panic: ")) {
-			s.t.Errorf("worker %s raced or panicked", id)
-		}
-		if s.t.Failed() {
-			s.t.Logf("log of worker %s:\n%s", id, s.logOf(id))
-		}
-	}
-}
-
-// logOf is the end of a worker's log.
-func (s *stage) logOf(id string) []byte {
-	const size = 6 << 10 // bytes
-	log := read(s.t, s.workers[id].Log())
-	return log[max(0, len(log)-size):]
-}
-
 // overwrite writes data over a znode by hand, whatever stands there.
 func (s *stage) overwrite(path string, data []byte) {
 	s.t.Helper()
@@ -365,13 +253,9 @@ func read(t *testing.T, name string) []byte {
 	return data
 }
 
-// awaitLog waits until a worker has logged a text n times in all its runs.
-func (s *stage) awaitLog(id string, n int, text string) {
-	s.t.Helper()
-	p := s.workers[id]
-	for deadline := time.Now().Add(patience); bytes.Count(read(s.t, p.Log()), []byte(text)) < n; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("worker %s has not logged %s within %s\n%s", id, text, patience, s.logOf(id))
-		}
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,4 +1,6 @@
-//go:build integration && soak
+//go:build faults && soak
+
+//faults:source
 
 package main
 
@@ -22,7 +24,7 @@ const (
 func TestSoakHugeFile(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--sync-binlog=0")
-	s.program = plainProgram
+	s.program = plainProgram()
 	s.createTask()
 	c := newClient(t, s.src)
 	c.exec("CREATE DATABASE odd", blackhole, "CREATE TABLE odd.one (id INT)", "INSERT INTO odd.one VALUES "+strings.Repeat("(0), ", hugeRows-1)+"(0)",

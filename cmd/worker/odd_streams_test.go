@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:source
 
 package main
 
@@ -209,7 +211,7 @@ const blackhole = "CREATE TABLE odd.blackhole (note LONGBLOB) ENGINE = BLACKHOLE
 func TestHugeEvent(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--sync-binlog=0")
-	s.program = plainProgram
+	s.program = plainProgram()
 	s.createTask()
 	c := newClient(t, s.src)
 	c.exec("CREATE DATABASE odd", blackhole, fmt.Sprintf("INSERT INTO odd.blackhole SELECT REPEAT('huge', %d)", hugeEvent/4))

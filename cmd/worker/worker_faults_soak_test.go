@@ -1,4 +1,6 @@
-//go:build integration && soak
+//go:build faults && soak
+
+//faults:worker
 
 package main
 

@@ -1,4 +1,6 @@
-//go:build integration
+//go:build faults
+
+//faults:worker
 
 package main
 
@@ -160,7 +162,7 @@ func TestTenWorkersKilledInRandomOrder(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M", "--sync-binlog=0")
-	s.program = plainProgram
+	s.program = plainProgram()
 	s.createTask()
 	var ids []string
 	for n := range 10 {

@@ -1,4 +1,6 @@
-//go:build integration && soak
+//go:build faults && soak
+
+//faults:zookeeper
 
 package main
 
@@ -20,7 +22,7 @@ const manyTasks = 1000
 func TestSoakWorkerOfManyTasksIsKilled(t *testing.T) {
 	const perTask = 4 // connections: to look, to dump, to look at what the archive has of it; and one to spare
 	s := newStage(t, servers.MySQL, "--max-connections=4000", "--open-files-limit=16000", "--max-binlog-size=1M")
-	s.program = plainProgram
+	s.program = plainProgram()
 	var ids []string
 	for n := range manyTasks {
 		id := fmt.Sprintf("task-%04d", n)

@@ -1,12 +1,10 @@
-//go:build integration
+//go:build faults
+
+//faults:zookeeper
 
 package coord
 
 import (
-	"binkeeper/internal/faults"
-	"binkeeper/internal/faults/faultstest"
-	"binkeeper/internal/servers"
-	"binkeeper/zkpaths"
 	"context"
 	"errors"
 	"io"
@@ -15,6 +13,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"binkeeper/internal/faults"
+	"binkeeper/internal/faults/faultstest"
+	"binkeeper/internal/servers"
+	"binkeeper/zkpaths"
 
 	"github.com/go-zookeeper/zk"
 	"github.com/rs/zerolog"

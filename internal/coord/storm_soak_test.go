@@ -1,4 +1,4 @@
-//go:build integration && soak
+//go:build faults && soak
 
 package coord
 
