@@ -201,8 +201,22 @@ func (b *builder) rename(old, new string) {
 	b.remove(old)
 }
 
-// edit changes the metadata of a segment on disk, keeping its length.
+// edit changes the metadata of a segment on disk, keeping its length and its meta_hash
+// right, or another object.
 func (b *builder) edit(name, old, new string) {
+	b.t.Helper()
+	b.damage(name, old, new)
+	content := b.read(name)
+	const key, end = `,"meta_hash":"`, "\"}\n"
+	if at := bytes.LastIndex(content, []byte(key)); at >= 0 {
+		line := append(bytes.Clone(content[8:at]), "}\n"...)
+		copy(content[at+len(key):], archive.Hash(line)+end)
+	}
+	b.write(name, content)
+}
+
+// damage changes an object on disk, keeping its length.
+func (b *builder) damage(name, old, new string) {
 	b.t.Helper()
 	if len(old) != len(new) {
 		b.t.Fatalf("%q and %q differ in length", old, new)

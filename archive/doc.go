@@ -58,6 +58,12 @@
 // gives the file back, byte for byte, without Binkeeper. Readers ignore keys of
 // the metadata that they do not know and refuse a format above Format.
 //
+// The last key is meta_hash, the hash of the metadata without it: of all bytes from
+// the first brace to the newline, but for the 31 bytes ,"meta_hash":"…" in front of the
+// last brace. Who writes a key puts it before that. A reader refuses metadata that its
+// meta_hash does not fit; segments were not always written with one, and are read all
+// the same.
+//
 // # The chain
 //
 // A timeline begins with its first_file at byte 0. A segment is on its chain if it

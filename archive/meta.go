@@ -29,8 +29,8 @@ const (
 	maxMetaSize = 16 << 20
 )
 
-// Meta is the metadata of a segment, in the order in which it is written. Offsets
-// are bytes in the binlog file.
+// Meta is the metadata of a segment, in the order in which it is written; meta_hash
+// follows. Offsets are bytes in the binlog file.
 type Meta struct {
 	Format             int        `json:"format"`
 	Task               string     `json:"task"`
@@ -92,7 +92,7 @@ func (m Meta) problem() string {
 	return ""
 }
 
-// frame returns m as a zstd skippable frame.
+// frame returns m as a zstd skippable frame, with its meta_hash.
 func (m Meta) frame() ([]byte, error) {
 	m.FirstEventTime, m.LastEventTime = utc(m.FirstEventTime), utc(m.LastEventTime)
 	var b bytes.Buffer
@@ -102,6 +102,9 @@ func (m Meta) frame() ([]byte, error) {
 	if err := enc.Encode(m); err != nil {
 		return nil, err
 	}
+	hash := Hash(b.Bytes()[frameHeaderSize:])
+	b.Truncate(b.Len() - len(metaEnd))
+	b.WriteString(metaTail(hash))
 	size := b.Len() - frameHeaderSize
 	if size > maxMetaSize {
 		return nil, fmt.Errorf("metadata of %d bytes is over %d", size, maxMetaSize)
@@ -109,6 +112,28 @@ func (m Meta) frame() ([]byte, error) {
 	binary.LittleEndian.PutUint32(b.Bytes()[0:], metaMagic)
 	binary.LittleEndian.PutUint32(b.Bytes()[4:], uint32(size))
 	return b.Bytes(), nil
+}
+
+// metaEnd is what a line of metadata ends with.
+const metaEnd = "}\n"
+
+// metaTail is what it ends with when it has a meta_hash.
+func metaTail(hash string) string { return `,"meta_hash":"` + hash + `"` + metaEnd }
+
+// metaProblem says what is wrong with a line of metadata that gives hash as its
+// meta_hash, or "".
+func metaProblem(line []byte, hash string) string {
+	rest, isLast := bytes.CutSuffix(line, []byte(metaTail(hash)))
+	if !isLast {
+		return "has a meta_hash that is not its last key"
+	}
+	sum := xxhash.New()
+	sum.Write(rest)
+	sum.WriteString(metaEnd)
+	if FormatHash(sum.Sum64()) != hash {
+		return "has other metadata than its meta_hash says"
+	}
+	return ""
 }
 
 func utc(t *time.Time) *time.Time {
@@ -163,9 +188,19 @@ func decodeMeta(name string, b []byte) (Meta, error) {
 	if int64(len(b)) < size {
 		return Meta{}, &BrokenError{name, "is cut off in its metadata"}
 	}
-	var m Meta
-	if err := decodeObject(name, b[frameHeaderSize:size], &m); err != nil {
+	var read struct {
+		Meta
+		Hash string `json:"meta_hash"` // "": older than the key
+	}
+	line := b[frameHeaderSize:size]
+	if err := decodeObject(name, line, &read); err != nil {
 		return Meta{}, err
+	}
+	m := read.Meta
+	if read.Hash != "" {
+		if problem := metaProblem(line, read.Hash); problem != "" {
+			return Meta{}, &BrokenError{name, problem}
+		}
 	}
 	if problem := m.problem(); problem != "" {
 		return Meta{}, &BrokenError{name, problem}

@@ -23,13 +23,15 @@ import (
 
 const (
 	goldenHex  = "testdata/segment.hex" // a whole object, in hex
+	olderHex   = "testdata/segment-without-meta-hash.hex"
 	goldenRaw  = "the bytes of a binlog file, the bytes of a binlog file\n"
 	goldenMeta = `{"format":1,"task":"orders","timeline":1,"file":"mysql-bin.000001","start":0,"end":55,"events":12,` +
 		`"first_event_time":"2026-11-20T10:43:01Z","last_event_time":"2026-11-20T10:43:02Z",` +
 		`"gtid_set":"0a0b0c0d-0000-0000-0000-000000000001:8","last_transaction_end":50,"open_transaction":"",` +
 		`"overlap_start":20,"overlap_hash":"61cf90f89f86a1b3","ends_file":true,"next_file":"mysql-bin.000002","closes_timeline":false,` +
 		`"bytes_hash":"565bba840466f0aa","chain_hash":"87cb0f6a53a515af","term":3,"server_id":"w<1>",` +
-		`"previous_gtid_set":"0a0b0c0d-0000-0000-0000-000000000001:1-7"}` + "\n"
+		`"previous_gtid_set":"0a0b0c0d-0000-0000-0000-000000000001:1-7"` + goldenHash + "}\n"
+	goldenHash = `,"meta_hash":"dc48f11ad01c5f84"` // of the line without this
 )
 
 // goldenSegment is the segment that the golden object was made of, with its frames as
@@ -56,7 +58,7 @@ func goldenSegment(frames []byte) archive.Segment {
 // can be read.
 func TestGolden(t *testing.T) {
 	b := newBuilder(t)
-	frozen, length := golden(t), len(goldenMeta)
+	frozen, length := golden(t, goldenHex), len(goldenMeta)
 	header := append([]byte{0x50, 0x2a, 0x4d, 0x18, byte(length), byte(length >> 8), 0, 0}, goldenMeta...)
 	if _, err := b.Append(t.Context(), b.end, goldenSegment(frozen[len(header):])); err != nil {
 		t.Fatal(err)
@@ -68,7 +70,15 @@ func TestGolden(t *testing.T) {
 	if !bytes.Equal(got, frozen) {
 		t.Errorf("got\n%x\nwant\n%x", got, frozen)
 	}
-	b.write(b.path(1, file(1), 0), frozen)
+	checkGolden(t, b, int64(len(header)))
+	older := golden(t, olderHex)
+	b.write(b.path(1, file(1), 0), older)
+	checkGolden(t, b, int64(len(header)-len(goldenHash)))
+}
+
+// checkGolden reads the golden object from the archive of b.
+func checkGolden(t *testing.T, b *builder, framesAt int64) {
+	t.Helper()
 	r, err := b.Open(t.Context(), 1, file(1))
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +88,8 @@ func TestGolden(t *testing.T) {
 		t.Errorf("got %q, %v, want %q", raw, err, goldenRaw)
 	}
 	m, frames, err := archive.ReadMeta(t.Context(), b.store, b.SegmentName(1, file(1), 0))
-	if err != nil || frames != int64(len(header)) {
-		t.Fatalf("got frames at %d, %v, want %d", frames, err, len(header))
+	if err != nil || frames != framesAt {
+		t.Fatalf("got frames at %d, %v, want %d", frames, err, framesAt)
 	}
 	var want archive.Meta
 	if err := json.Unmarshal([]byte(goldenMeta), &want); err != nil || !reflect.DeepEqual(m, want) {
@@ -134,7 +144,7 @@ func TestUnknownKeys(t *testing.T) {
 }
 
 func TestReadMetaBroken(t *testing.T) {
-	valid := golden(t)
+	valid, hashed := golden(t, olderHex), golden(t, goldenHex)
 	tests := []struct {
 		name    string
 		content []byte
@@ -151,6 +161,10 @@ func TestReadMetaBroken(t *testing.T) {
 		{"wrong types", bytes.Replace(valid, []byte(`"end":55`), []byte(`"end":{}`), 1), "unreadable"},
 		{"no chain hash", bytes.Replace(valid, []byte(`"chain_hash"`), []byte(`"choin_hash"`), 1), "chain_hash"},
 		{"no task", bytes.Replace(valid, []byte(`"task"`), []byte(`"tusk"`), 1), "no task"},
+		{"other metadata", bytes.Replace(hashed, []byte(`"events":12`), []byte(`"events":13`), 1), "meta_hash"},
+		{"other meta_hash", bytes.Replace(hashed, []byte(`"meta_hash":"`), []byte(`"meta_hash":"f`), 1)[:len(hashed)], "meta_hash"},
+		{"damaged meta_hash", bytes.Replace(hashed, []byte(goldenHash), []byte(goldenHash[:14]+"p"+goldenHash[15:]), 1), "meta_hash"},
+		{"meta_hash not the last key", bytes.Replace(hashed, []byte(`"server_id":"w<1>"`), []byte(`"meta_hash":"w<1>"`), 1), "meta_hash"},
 		{"bad file", bytes.Replace(valid, []byte(`"mysql-bin.000001"`), []byte(`"mysql/bin.000001"`), 1), "file name"},
 	}
 	store, err := dirstore.Open(t.TempDir())
@@ -172,10 +186,10 @@ func TestReadMetaBroken(t *testing.T) {
 	}
 }
 
-// golden returns the golden object.
-func golden(t testing.TB) []byte {
+// golden returns a golden object.
+func golden(t testing.TB, name string) []byte {
 	t.Helper()
-	text, err := os.ReadFile(goldenHex)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,8 +203,9 @@ func golden(t testing.TB) []byte {
 // FuzzReadMeta reads any bytes as a segment. What is accepted must be fit to be
 // followed, and mean the same when it is written again.
 func FuzzReadMeta(f *testing.F) {
-	valid := golden(f)
+	valid := golden(f, goldenHex)
 	f.Add(valid)
+	f.Add(golden(f, olderHex))
 	f.Add(valid[:100])
 	f.Add([]byte{0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff})
 	f.Add([]byte("\x50\x2a\x4d\x18\x0c\x00\x00\x00{\"format\":2}"))
@@ -225,7 +240,7 @@ func FuzzReadSegment(f *testing.F) {
 	f.Add(frames[:len(frames)-1])
 	f.Add(append(compressor.Compress(nil, raw[:9]), compressor.Compress(nil, raw[9:])...))
 	f.Add([]byte{})
-	header := golden(f)[:8+len(goldenMeta)]
+	header := golden(f, goldenHex)[:8+len(goldenMeta)]
 	store, err := dirstore.Open(f.TempDir())
 	if err != nil {
 		f.Fatal(err)

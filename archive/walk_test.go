@@ -108,6 +108,10 @@ func TestWalk(t *testing.T) {
 			b.data(100)
 			b.edit(b.path(1, file(1), 0), `"file":"mysql-bin.000001"`, `"file":"mysql-bin.000002"`)
 		}, "file mysql-bin.000002"},
+		{"damaged metadata", func(b *builder) {
+			b.data(100)
+			b.damage(b.path(1, file(1), 0), `"events":3`, `"events":2`)
+		}, "other metadata than its meta_hash says"},
 		{"wrong GTID set", func(b *builder) {
 			b.data(100)
 			b.edit(b.path(1, file(1), 0), `"gtid_set":"0a0b`, `"gtid_set":"0x0b`)
