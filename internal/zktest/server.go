@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"binkeeper/internal/memnet"
 )
 
 // Options say how a server behaves. A zero field means its default.
@@ -80,7 +82,7 @@ var errAway = errors.New("connection refused")
 
 // Dial connects to the server in memory, whatever the address. It is a coord.Config's.
 func (s *Server) Dial(string, string, time.Duration) (net.Conn, error) {
-	near, far := Pipe()
+	near, far := memnet.Pipe()
 	if !s.take(far) {
 		return nil, &net.OpError{Op: "dial", Net: "memory", Err: errAway}
 	}

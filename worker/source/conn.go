@@ -59,6 +59,8 @@ type Options struct {
 	// event larger than the stream's own buffer that would make them more is kept
 	// back with ErrNotYet, for Next to be called with an empty one.
 	Together int64
+	// Dial opens the connection. Default net.Dialer's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Conn is a connection to a server, authenticated and idle.
@@ -80,11 +82,13 @@ func Connect(ctx context.Context, target Target, options Options) (*Conn, error)
 	if options.Heartbeat == 0 {
 		options.Heartbeat = DefaultHeartbeat
 	}
+	if options.Dial == nil {
+		options.Dial = new(net.Dialer).DialContext
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, fmt.Errorf("no answer within %s", connectTimeout))
 	defer cancel()
 
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", target.Address())
+	raw, err := options.Dial(ctx, "tcp", target.Address())
 	if err != nil {
 		return nil, &unreachableError{address: target.Address(), cause: err}
 	}
