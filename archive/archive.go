@@ -58,7 +58,8 @@ type Previous struct {
 	GTIDSet  string `json:"gtid_set"`
 }
 
-// A Gap is what the source purged before it was archived.
+// A Gap is what is not archived: what the source purged before it was, or, in a first
+// timeline, what was archived and is lost.
 type Gap struct {
 	From        Place  `json:"from"`
 	To          Place  `json:"to"`

@@ -177,6 +177,9 @@ func (d *dump) findEnd(ctx context.Context) (*archive.Archive, scene, error) {
 		return nil, s, err
 	}
 	next := checkpointAt(s.End)
+	if s.End.Timeline == 0 {
+		next = s.Last // how far an archive that is lost had come, until a first timeline has it
+	}
 	if s.End.Term > d.t.t.Number() || s.End.Term == d.t.t.Number() && !d.t.walked {
 		next.Term = s.End.Term + 1
 	}
@@ -265,52 +268,6 @@ func look(ctx context.Context, conn *source.Conn) (source.Server, []source.Binlo
 	}
 	server, err := conn.Server(ctx)
 	return server, files, err
-}
-
-// watchAddress asks the source's address, on a side connection, who answers and
-// how far its binlog has come. Another server ends the dump; so does a binlog
-// shorter than the archive, as after a RESET, of which an idle dump is not told.
-func (d *dump) watchAddress(ctx context.Context) error {
-	tick := time.NewTicker(d.t.m.w.bounds.address)
-	defer tick.Stop()
-	var said string
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		err := d.lookBeside(ctx)
-		if errors.Is(err, errOtherServer) || errors.Is(err, errShorter) {
-			return err
-		}
-		if err != nil && err.Error() != said && ctx.Err() == nil {
-			// The dump goes on: what is wrong with it, it finds out itself.
-			said = err.Error()
-			d.log.Warn().Err(err).Msg("cannot ask who answers at the source's address")
-		}
-	}
-}
-
-func (d *dump) lookBeside(ctx context.Context) error {
-	conn, err := d.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	file, offset := d.progress.end() // before the source's, which cannot be behind it
-	server, files, err := look(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if server.UUID != d.server.UUID || server.ServerID != d.server.ServerID || server.ServerUID != d.server.ServerUID {
-		return errOtherServer
-	}
-	if shorter(files, file, offset) {
-		return errShorter
-	}
-	d.progress.sawFiles(files)
-	return nil
 }
 
 // checkpointAt is the checkpoint of a chain's end.

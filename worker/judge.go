@@ -256,22 +256,33 @@ func newTimeline(s scene, reason, file string, previous *gtid.Set) archive.Timel
 		Timeline: s.End.Timeline + 1, Flavor: s.Server.Flavor, ServerVersion: s.Server.Version, ServerUUID: s.Server.UUID,
 		Reason: reason, FirstFile: file, SourceServerID: s.Server.ServerID, ServerUID: s.Server.ServerUID,
 	}
-	if s.End.Timeline == 0 {
-		return tl
+	from, had := archive.Place{File: s.End.File, Position: s.End.Offset}, s.End.GTIDSet
+	isGap := reason == archive.ReasonGap
+	if s.End.Timeline > 0 {
+		tl.Previous = s.End.Previous()
+	} else {
+		from, had = lost(s)
+		isGap = s.Last.Timeline > 0
 	}
-	tl.Previous = s.End.Previous()
 	missing := gtid.New(s.Server.Flavor)
-	if previous != nil && s.Timeline.Flavor == s.Server.Flavor {
-		missing = previous.Minus(s.End.GTIDSet)
+	if previous != nil && had != nil && had.Flavor() == s.Server.Flavor {
+		missing = previous.Minus(had)
 	}
-	if reason == archive.ReasonGap || !missing.IsEmpty() {
-		tl.Gap = &archive.Gap{
-			From:        archive.Place{File: s.End.File, Position: s.End.Offset},
-			To:          archive.Place{File: file},
-			GTIDMissing: missing.String(),
-		}
+	if isGap || tl.Previous != nil && !missing.IsEmpty() {
+		tl.Gap = &archive.Gap{From: from, To: archive.Place{File: file}, GTIDMissing: missing.String()}
 	}
 	return tl
+}
+
+// lost returns how far an archive had come that is there no more, by the checkpoint. The
+// set is nil when it is not known.
+func lost(s scene) (archive.Place, *gtid.Set) {
+	at := archive.Place{File: s.Last.File, Position: s.Last.Position}
+	set, err := gtid.Parse(s.Server.Flavor, s.Last.GTIDSet)
+	if err != nil || s.Last.GTIDOmitted {
+		return at, nil
+	}
+	return at, set
 }
 
 func listed(files []source.BinlogFile, name string) bool {

@@ -266,9 +266,20 @@ func TestNewTimeline(t *testing.T) {
 	if whole.Gap != nil {
 		t.Errorf("nothing is missing before the new history's first file, but gap = %+v", whole.Gap)
 	}
-	s.End = archive.End{}
-	if first := newTimeline(s, archive.ReasonFirst, "mysql-bin.000001", nil); first.Timeline != 1 || first.Previous != nil || first.Gap != nil {
+	s.End, s.Last = archive.End{}, zkpaths.LastCommit{}
+	if first := newTimeline(s, archive.ReasonFirst, "mysql-bin.000001", mysqlSet(t, uuidA+":1-5")); first.Timeline != 1 || first.Previous != nil || first.Gap != nil {
 		t.Errorf("first timeline: %+v", first)
+	}
+	// The archive is lost, and begun again.
+	s.Last = zkpaths.LastCommit{Timeline: 3, File: "mysql-bin.000002", Position: 700, GTIDSet: uuidA + ":1-9"}
+	again := newTimeline(s, archive.ReasonFirst, "mysql-bin.000005", mysqlSet(t, uuidA+":1-15"))
+	want := archive.Gap{From: archive.Place{File: "mysql-bin.000002", Position: 700}, To: archive.Place{File: "mysql-bin.000005"}, GTIDMissing: uuidA + ":10-15"}
+	if again.Timeline != 1 || again.Previous != nil || again.Gap == nil || *again.Gap != want {
+		t.Errorf("first timeline after one that is lost: %+v, gap %+v, want %+v", again, again.Gap, want)
+	}
+	s.Last.GTIDSet, s.Last.GTIDOmitted, want.GTIDMissing = "", true, ""
+	if again := newTimeline(s, archive.ReasonFirst, "mysql-bin.000005", mysqlSet(t, uuidA+":1-15")); again.Gap == nil || *again.Gap != want {
+		t.Errorf("the same with a set that is not known: gap %+v, want %+v", again.Gap, want)
 	}
 }
 

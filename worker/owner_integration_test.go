@@ -7,6 +7,8 @@ package worker_test
 import (
 	"context"
 	"iter"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/stores"
+	"binkeeper/worker"
 	"binkeeper/zkpaths"
 )
 
@@ -61,14 +64,14 @@ func TestAdoptedElsewhere(t *testing.T) {
 	t.Parallel()
 	old := newFleet(t, servers.MySQL)
 	old.createTask("orders")
-	old.start("1")
+	old.startWith("1", stores.Open, func(w *worker.Worker) { w.AskAddress(time.Second, 300*time.Millisecond) })
 	old.write(20)
 	old.compare("orders")
 	anew := old.inAnotherEnsemble()
 	anew.adopt("orders", "uid-anew")
 	anew.start("1")
 	anew.await("orders", "running", 20*time.Second, running)
-	// The old one's dump is open until it loses an append.
+	// The old one's dump is open until it loses an append, or has looked.
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		old.write(1)
 		v, err := old.sess.Look(t.Context(), "orders")
@@ -106,7 +109,7 @@ func (l listening) List(ctx context.Context, dir, after string) iter.Seq2[archiv
 }
 
 // An archive is taken over in the middle of a primary's beginning: right before the dump,
-// and right before the timeline. Neither is begun.
+// and right before the timeline. Neither is begun; and a dump that is open ends.
 func TestAdoptedMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, servers.MySQL)
@@ -161,6 +164,70 @@ func TestAdoptedMeanwhile(t *testing.T) {
 	}
 	stop()
 	giveBack()
-	f.start("1")
+	// The dump is open, and idle: it is not told.
+	f.startWith("1", stores.Open, func(w *worker.Worker) { w.AskAddress(time.Second, time.Minute) })
 	f.compare("orders")
+	if _, err := f.archive("orders").Adopt(t.Context(), archive.Owner{TaskUID: "uid-anew", CreatedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitBlocked("orders", zkpaths.BlockedOtherTask)
+}
+
+// A task is created in the shared folder; a worker whose host has not mounted that begins
+// nothing in the empty folder below, and goes on when it is mounted.
+func TestUnmountedIsNotFilled(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders", func(s *zkpaths.Spec) { s.Owner = true })
+	f.write(5)
+	f.start("1")
+	f.awaitBlocked("orders", zkpaths.BlockedArchiveBehind)
+	f.accept("orders", zkpaths.AcceptArchive)
+	f.lookAgain("orders")
+	f.awaitBlocked("orders", zkpaths.BlockedArchiveBehind)
+	if entries, err := os.ReadDir(f.dir); err != nil || len(entries) != 0 {
+		t.Errorf("something was written to the wrong folder: %v, %v", entries, err)
+	}
+	if _, err := f.archive("orders").CreateOwner(t.Context(), archive.Owner{TaskUID: "uid-orders", CreatedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	f.lookAgain("orders")
+	f.await("orders", "running", 20*time.Second, running)
+	f.compare("orders")
+}
+
+// A worker that has come to something notes in the spec that the archive has an owner; an
+// operator who writes at the same time is not overwritten, nor is what a later version has
+// put there.
+func TestOwnerIsNoted(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, servers.MySQL)
+	f.createTask("orders")
+	f.write(5)
+	stop := f.start("1")
+	noted := f.await("orders", "the note", 20*time.Second, func(v coord.TaskView) bool { return v.Spec.Owner })
+	if noted.SpecVersion != 1 {
+		t.Errorf("the spec was written %d times", noted.SpecVersion)
+	}
+	f.compare("orders")
+	if v, err := f.sess.Look(t.Context(), "orders"); err != nil || v.SpecVersion != 1 || v.Status.Reconnects != 0 {
+		t.Errorf("spec version %d, %d reconnects, %v; want one write, and no new dump", v.SpecVersion, v.Status.Reconnects, err)
+	}
+	stop()
+
+	// The archive is lost but for its task.json, and begun again: what is missing since is recorded.
+	before := f.await("orders", "a stop", 20*time.Second, func(v coord.TaskView) bool { return len(v.Line) == 0 }).LastCommit
+	if err := os.RemoveAll(filepath.Join(f.dir, "orders", "00000001")); err != nil {
+		t.Fatal(err)
+	}
+	f.start("1")
+	f.awaitBlocked("orders", zkpaths.BlockedArchiveBehind)
+	f.accept("orders", zkpaths.AcceptArchive)
+	f.await("orders", "running", 30*time.Second, running)
+	f.write(5)
+	f.compare("orders")
+	want := archive.Place{File: before.File, Position: before.Position}
+	if timelines := f.timelines("orders"); len(timelines) != 1 || timelines[0].Reason != archive.ReasonFirst || timelines[0].Gap == nil || timelines[0].Gap.From != want {
+		t.Errorf("timelines %+v, want a first one with a gap from %+v", timelines, want)
+	}
 }

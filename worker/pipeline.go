@@ -85,7 +85,7 @@ func (p *pipeline) run() error {
 	looking, endLook := context.WithCancel(ctx)
 	var moved error
 	g.Go(func() error {
-		if moved = p.d.watchAddress(looking); moved != nil {
+		if moved = p.d.watch(looking, p.arch); moved != nil {
 			p.d.stop() // what was read of the server that is gone is still stored
 		}
 		return nil

@@ -25,6 +25,7 @@ func (t *term) report(ctx context.Context) {
 		t.watchdog = watchdog{}
 	}
 	t.write(ctx, t.say(t.status.State, t.status.Reason, t.status.Detail, t.status.Hint))
+	t.markOwner(ctx)
 	t.reports.Reset(t.untilReport())
 }
 

@@ -39,6 +39,7 @@ type term struct {
 	torn      bool      // the last dump has taken all that the source can send of a file
 	watchdog  watchdog
 	walked    bool // the checkpoint has been brought to the chain's end in this term
+	marked    bool // no more is done about the spec's owner
 	warned    map[string]bool
 }
 
@@ -285,6 +286,7 @@ func (t *term) opened(ctx context.Context) {
 	from := t.dump.from
 	t.log.Info().Str("file", from.File).Int64("position", from.Offset).Int64("timeline", from.Timeline).Msg("archiving")
 	t.write(ctx, t.say(zkpaths.StateRunning, "", "", ""))
+	t.markOwner(ctx)
 	t.reports.Reset(t.untilReport())
 }
 

@@ -12,8 +12,8 @@ const (
 	Removed = "removed"
 )
 
-// Spec is what the operator wants of a task: /tasks/<id>. Only commands write
-// it, by version.
+// Spec is what the operator wants of a task: /tasks/<id>. Commands write it, by
+// version; a primary writes Owner, and nothing else.
 type Spec struct {
 	Head
 	Source             string   `json:"source"`       // mysql://user@host:port?...
@@ -28,6 +28,10 @@ type Spec struct {
 	ReplicaUUID        string   `json:"replica_uuid"`      // how the source knows this task
 	ReplicaServerID    uint32   `json:"replica_server_id"` // the same, as MySQL's number
 	CreatedAt          Time     `json:"created_at"`
+	// Owner says that the archive is known to have its task.json: task create has made or
+	// found it, or a primary has worked there. A worker that misses it then is at another
+	// place, such as an unmounted share's, and does not make one.
+	Owner bool `json:"owner,omitempty"`
 	// SwitchoverTo is the name of the instance that is to be primary: a
 	// primary that comes before it in the line yields. It asks for nothing
 	// once that instance is gone.

@@ -87,6 +87,9 @@ func testAdoption(t *testing.T, o *operator, zookeeper, dir string) {
 		t.Fatal(err)
 	}
 	a := archive.New(store, "orders")
+	if !spec.Owner {
+		t.Error("the spec does not say that the archive has an owner")
+	}
 	if owner, err := a.Owner(t.Context()); err != nil || owner.TaskUID != spec.TaskUID {
 		t.Errorf("task.json: %+v, %v; want task_uid %s", owner, err, spec.TaskUID)
 	}

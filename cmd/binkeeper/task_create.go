@@ -115,6 +115,7 @@ func (p *program) create(cmd *cobra.Command, id string, f *createFlags) error {
 		if held, err = checkTask(ctx, id, &spec, warn); err != nil {
 			return err
 		}
+		spec.Owner = true
 		if held.adopted() {
 			message = "created; it goes on with the archive that was there, which is no other task's any more"
 		}

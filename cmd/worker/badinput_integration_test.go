@@ -290,7 +290,7 @@ func (w *ward) testLater(t *testing.T) {
 	w.wantOnce(t, "later-account", "source-away", "lacks REPLICATION SLAVE", "GRANT REPLICATION SLAVE")
 	w.mkdir("archive-later-archive")
 	v := w.await("later-archive", "blocked", func(v view) bool { return v.Status.State == zkpaths.StateBlocked })
-	if v.Status.Reason != zkpaths.BlockedArchiveBehind || !strings.Contains(v.Status.Hint, "--accept-archive") {
+	if v.Status.Reason != zkpaths.BlockedArchiveBehind || !strings.Contains(v.Status.Hint, "mount") {
 		t.Errorf("an archive that was emptied: %+v", v.Status)
 	}
 	w.exec("GRANT REPLICATION SLAVE ON *.* TO later", "ALTER USER later IDENTIFIED BY 'changed'")

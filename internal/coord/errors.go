@@ -37,6 +37,8 @@ var (
 	ErrLost = errors.New("claim lost")
 	// ErrNoTask: there is no such task.
 	ErrNoTask = failure.New(failure.NotFound, "no such task")
+	// ErrSpecChanged: somebody has changed the spec since it was read.
+	ErrSpecChanged = errors.New("the spec has changed")
 	// ErrTaskExists: there is such a task already.
 	ErrTaskExists = failure.New(failure.Conflict, "task exists")
 	// ErrNoCheckpoint: the task has no lastCommit.

@@ -168,6 +168,29 @@ func (s *Session) writeSpec(ctx context.Context, id string, spec zkpaths.Spec, v
 	return err
 }
 
+// SetSpec writes the task's spec as the primary. ErrSpecChanged: it is not at version any
+// more; what an operator wants comes first. Otherwise its errors are a Term's; whether a
+// write of unknown outcome has landed, the next look at the spec tells.
+func (t *Term) SetSpec(ctx context.Context, spec zkpaths.Spec, version int32) error {
+	path := zkpaths.Task(t.own.task)
+	data, err := zkpaths.Encode(path, &spec)
+	if err != nil {
+		return err
+	}
+	if err = t.enter(ctx); err == nil {
+		defer t.own.leave()
+		fences := []any{t.own.checkOwn(), t.checkVersion()}
+		_, err = t.own.write(ctx, append(fences, t.own.session.setOp(path, data, version))...)
+		if failedAt(err, len(fences)) && errors.Is(err, zk.ErrBadVersion) {
+			return ErrSpecChanged
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("set %s: %w", path, verdict(err))
+	}
+	return nil
+}
+
 // RemoveTask deletes a task's nodes, all or none; a task that is gone is fine.
 // An *InUseError: its spec does not say removed, or something stands below it.
 func (s *Session) RemoveTask(ctx context.Context, id string) error {

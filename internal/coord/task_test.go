@@ -235,3 +235,45 @@ func TestLookAtATaskInPieces(t *testing.T) {
 		}
 	}
 }
+
+// A primary's write of the spec gives way to an operator's, keeps what a later version
+// has put there, and is fenced.
+func TestSetSpec(t *testing.T) {
+	_, term, beside := primary(t)
+	ctx := t.Context()
+	path := zkpaths.Task("orders")
+	written := func() string {
+		t.Helper()
+		found, err := beside.get(ctx, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(found.data)
+	}
+	raw(t, beside).set(path, strings.Replace(written(), `{"format":1`, `{"later":["x"],"format":1`, 1))
+	spec, version, err := beside.Spec(ctx, "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := beside.UpdateSpec(ctx, "orders", func(s *zkpaths.Spec) error { s.SegmentSize++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	spec.Owner = true
+	if err := term.SetSpec(ctx, spec, version); !errors.Is(err, ErrSpecChanged) {
+		t.Errorf("over an operator's change: got %v, want ErrSpecChanged", err)
+	}
+	if spec, version, err = beside.Spec(ctx, "orders"); err != nil || spec.Owner || spec.SegmentSize != testSpec().SegmentSize+1 {
+		t.Fatalf("the spec is %+v, %v; want the operator's", spec, err)
+	}
+	spec.Owner = true
+	if err := term.SetSpec(ctx, spec, version); err != nil {
+		t.Error(err)
+	}
+	if got := written(); !strings.Contains(got, `"owner":true`) || !strings.Contains(got, `"later":["x"]`) {
+		t.Errorf("written: %s", got)
+	}
+	mustClaim(t, join(t, beside, "orders", "2")) // out of turn: the first is primary no longer
+	if err := term.SetSpec(ctx, spec, version+1); !errors.Is(err, ErrFenced) {
+		t.Errorf("as a primary of before: got %v, want ErrFenced", err)
+	}
+}
