@@ -64,6 +64,11 @@
 // meta_hash does not fit; segments were not always written with one, and are read all
 // the same.
 //
+// A dump that goes on from a segment's end begins at overlap_start, and what comes back
+// up to end must have the overlap_hash. That is where the last transaction begins, in
+// this segment or in one before, if it is 1 MiB at most, and else the last event; in a
+// segment without bytes it is that of the one before.
+//
 // # The chain
 //
 // A timeline begins with its first_file at byte 0. A segment is on its chain if it

@@ -65,6 +65,7 @@ type verifier struct {
 	report  Report
 	segment *segmentReader
 	buffer  []byte
+	overlap overlapHashes
 }
 
 func (v *verifier) archived(ctx context.Context) error {
@@ -173,6 +174,7 @@ func (v *verifier) file(ctx context.Context, c *chain) error {
 		}
 		strays[entry.Name] = isSegmentBase(entry.Name)
 	}
+	v.overlap.restart(c.end.Offset)
 	hasBytes := false
 	followed := c.follow(ctx, func(l link) error {
 		hasBytes = hasBytes || !l.meta.Empty()
@@ -202,14 +204,24 @@ func (v *verifier) check(ctx context.Context, l link) error {
 		return err
 	}
 	defer v.segment.release()
+	problem := v.overlap.begin(l.meta)
 	for {
-		_, err := v.segment.Read(v.buffer)
+		n, err := v.segment.Read(v.buffer)
 		if err == io.EOF {
-			v.report.Bytes += l.meta.End - l.meta.Start
-			return nil
+			break
 		}
 		if err != nil {
+			v.overlap.restart(l.meta.End)
 			return err
 		}
+		v.overlap.add(v.buffer[:n])
 	}
+	v.report.Bytes += l.meta.End - l.meta.Start
+	if problem == "" {
+		problem = v.overlap.problem(l.meta)
+	}
+	if problem != "" {
+		return &MismatchError{l.object, l.meta.Start, problem}
+	}
+	return nil
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// overlapMax is the length, in bytes, up to which the last transaction is read
-// again when a dump resumes; beyond it, the last event alone is (design.md, 5).
-const overlapMax = 1 << 20
-
 // A cutter gathers the events of a stream into segments.
 type cutter struct {
 	buf    []byte // the segment's raw bytes so far
@@ -149,7 +145,7 @@ func (c *cutter) findOverlap(end int64) {
 	} else if c.overlapFrom >= 0 {
 		c.overlap.Write(c.buf)
 	}
-	if c.overlapFrom >= 0 && end-c.overlapFrom <= overlapMax {
+	if c.overlapFrom >= 0 && end-c.overlapFrom <= archive.MaxOverlap {
 		c.overlapAt, c.overlapHash = c.overlapFrom, archive.FormatHash(c.overlap.Sum64())
 		return
 	}

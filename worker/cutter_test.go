@@ -54,7 +54,7 @@ func take(t *testing.T, c *cutter, s *script, n int) {
 }
 
 func TestCutterOverlap(t *testing.T) {
-	const big = overlapMax + 1
+	const big = archive.MaxOverlap + 1
 	type event struct {
 		size              int
 		begins, completes bool

@@ -11,7 +11,7 @@ import (
 // the continuation all the same. It returns refused where there is none.
 func (d *dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start source.Start, refused error) (*source.Stream, error) {
 	o := start.Overlap
-	if o == nil || o.To-o.From > overlapMax { // a longer one is a single event
+	if o == nil || o.To-o.From > archive.MaxOverlap { // a longer one is a single event
 		return nil, refused
 	}
 	raw, err := arch.ReadOverlap(d.reading, end)
