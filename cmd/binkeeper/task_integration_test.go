@@ -84,8 +84,8 @@ func TestTasks(t *testing.T) {
 	}
 	o.run(cli.Conflict, "task", "resume", "orders", "--accept-gap") // it is not blocked
 	o.run(cli.OK, "task", "resume", "orders")
-	if got := o.show("orders").Desired; got != zkpaths.Running {
-		t.Errorf("resumed: desired %q", got)
+	if got := o.show("orders"); got.Desired != zkpaths.Running || got.Spec.ResumedAt.IsZero() {
+		t.Errorf("resumed: desired %q, spec %+v", got.Desired, got.Spec)
 	}
 	o.run(cli.Conflict, "task", "switchover", "orders")
 	o.run(cli.NotFound, "task", "switchover", "orders", "--to", "9")
