@@ -147,6 +147,7 @@ func (w *world) say(id string, change func(*zkpaths.Status)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change(w.tasks[id])
+	w.tasks[id].UpdatedAt = zkpaths.At(time.Now()) // as a worker does: no durable_time is later
 	w.set(zkpaths.State(id), w.tasks[id])
 }
 
