@@ -241,8 +241,10 @@ func (d *dump) connect(ctx context.Context) (*source.Conn, error) {
 	if err != nil {
 		return nil, blockedBySpec(d.t.m.task, err)
 	}
-	password, warnings, err := secret.Resolve(d.spec.PasswordRef)
-	if err != nil {
+	password, warnings, err := d.t.m.w.cfg.ResolvePassword(d.spec.PasswordRef)
+	if refused := (*secret.NotAllowedError)(nil); errors.As(err, &refused) {
+		return nil, blocked(zkpaths.BlockedNotAllowed, err, refused.Hint())
+	} else if err != nil {
 		return nil, err
 	}
 	conn, err := source.Connect(ctx, target, source.Options{

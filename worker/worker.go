@@ -48,6 +48,10 @@ type Config struct {
 	Tasks []string
 	// OpenStore returns the store that an archive's URL names.
 	OpenStore func(url string) (archive.Store, error)
+	// ResolvePassword returns the password that a task's reference gives on this
+	// machine, and warnings. It is asked at every connection. An error may be a
+	// *secret.NotAllowedError.
+	ResolvePassword func(ref string) (password string, warnings []string, err error)
 	// Version and Listen are published in /workers.
 	Version, Listen string
 	// Logger receives changes of role and what goes wrong, each once.

@@ -18,6 +18,7 @@ import (
 	"binkeeper/archive"
 	"binkeeper/archive/dirstore"
 	"binkeeper/internal/coord"
+	"binkeeper/internal/secret"
 	"binkeeper/internal/servers"
 	"binkeeper/internal/servers/servertest"
 	"binkeeper/internal/stores"
@@ -130,7 +131,7 @@ func (f *fleet) startAt(cfg coord.Config, serverID string, open func(string) (ar
 	f.t.Helper()
 	log := zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(f.t), &f.journal)).With().Timestamp().Logger().Level(zerolog.InfoLevel)
 	cfg.Logger = log
-	w, err := worker.New(worker.Config{ServerID: serverID, ZooKeeper: cfg, OpenStore: open, Logger: log})
+	w, err := worker.New(worker.Config{ServerID: serverID, ZooKeeper: cfg, OpenStore: open, ResolvePassword: secret.Resolve, Logger: log})
 	if err != nil {
 		f.t.Fatal(err)
 	}

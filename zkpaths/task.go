@@ -17,7 +17,7 @@ const (
 type Spec struct {
 	Head
 	Source             string   `json:"source"`       // mysql://user@host:port?...
-	PasswordRef        string   `json:"password_ref"` // file:PATH or env:NAME, resolved by the worker
+	PasswordRef        string   `json:"password_ref"` // file:PATH or env:NAME, resolved by the worker within its own limits
 	Archive            string   `json:"archive"`      // the store's URL
 	Start              string   `json:"start"`        // earliest, current, or a binlog file's name
 	SegmentSize        int64    `json:"segment_size"` // bytes

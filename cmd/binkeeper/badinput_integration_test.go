@@ -45,7 +45,7 @@ func newClinic(t *testing.T) *clinic {
 	c.operator = newOperator(t, "BINKEEPER_ZOOKEEPER="+c.zookeeper, "BINKEEPER_SOURCE="+sourceURL("keeper", c.src.Addr()), "BINKEEPER_ARCHIVE="+c.path("archive"),
 		"BINKEEPER_PASSWORD_REF=file:"+c.path("password"), "BINKEEPER_TIMEOUT=20s", "ODD_PASSWORD="+oddPassword)
 	err := c.src.Exec(t.Context(), "CREATE USER keeper IDENTIFIED BY '"+oddPassword+"'", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO keeper",
-		"CREATE USER nobody IDENTIFIED BY '"+oddPassword+"'", "CREATE USER locked IDENTIFIED BY '"+oddPassword+"' ACCOUNT LOCK")
+		"CREATE USER nobody IDENTIFIED BY '"+oddPassword+"'", "CREATE USER plain IDENTIFIED BY '"+oddPassword+"'", "CREATE USER locked IDENTIFIED BY '"+oddPassword+"' ACCOUNT LOCK")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +228,7 @@ func (c *clinic) testCreate(web, noBinlog string) {
 		{cli.NoSource, "127.0.0.1:1", "check that the server runs", []string{connect, sourceURL("keeper", "127.0.0.1:1")}},
 		{cli.NoSource, web, "a MySQL server speaks first", []string{connect, sourceURL("keeper", web)}},
 		{cli.NoSource, c.zookeeper, "a MySQL server speaks first", []string{connect, sourceURL("keeper", c.zookeeper)}},
+		{cli.NoSource, "whole password", "get-server-public-key=true", []string{connect, sourceURL("plain", c.src.Addr()) + "?ssl-mode=DISABLED"}},
 		{cli.NoSource, "log_bin is off", "log_bin on", []string{connect, sourceURL("keeper", noBinlog)}},
 		{cli.NoSource, c.path("missing"), "on every machine", []string{connect, sourceURL("keeper", c.src.Addr()) + "?ssl-ca=" + c.path("missing")}},
 		{cli.NotFound, "mysql-bin.777777", "the source has mysql-bin.000001", []string{"--start", "mysql-bin.777777"}},

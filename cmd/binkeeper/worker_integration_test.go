@@ -25,7 +25,7 @@ func startWorker(t *testing.T, executable, zookeeper, id string) {
 	t.Helper()
 	var log bytes.Buffer
 	cmd := exec.Command(executable, "--server-id", id, "--zookeeper", zookeeper, "--listen", "127.0.0.1:0")
-	cmd.Env = []string{"SOURCE_PASSWORD=" + servers.Password}
+	cmd.Env = []string{"BINKEEPER_SECRET_SOURCE=" + servers.Password}
 	cmd.Stderr, cmd.SysProcAttr = &log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -50,8 +50,8 @@ func TestWithWorkers(t *testing.T) {
 	zookeeper := servertest.StartZooKeeper(t, 1).Addr()
 	src := servertest.StartSource(t, servers.MySQL)
 	store := t.TempDir()
-	o := newOperator(t, "BINKEEPER_ZOOKEEPER="+zookeeper, "SOURCE_PASSWORD="+servers.Password)
-	o.run(cli.OK, "task", "create", "orders", "--source", sourceURL("binkeeper", src.Addr()), "--password-ref", "env:SOURCE_PASSWORD",
+	o := newOperator(t, "BINKEEPER_ZOOKEEPER="+zookeeper, "BINKEEPER_SECRET_SOURCE="+servers.Password)
+	o.run(cli.OK, "task", "create", "orders", "--source", sourceURL("binkeeper", src.Addr()), "--password-ref", "env:BINKEEPER_SECRET_SOURCE",
 		"--archive", "file://"+store, "--flush-interval", "100ms", "--checkpoint-interval", "100ms")
 	startWorker(t, worker, zookeeper, "1")
 	within(t, 20*time.Second, "running", func() bool { return o.show("orders").State == zkpaths.StateRunning })

@@ -39,6 +39,8 @@ func TestBadFlags(t *testing.T) {
 		{[]string{"--server-id", "1", "--session-timeout", "soon"}, "", 64, "--session-timeout"},
 		{[]string{"--server-id", "1", "--session-timeout", "-1s"}, "", 64, "--session-timeout"},
 		{[]string{"--server-id", "1", "--tasks", "[a"}, "", 64, "--tasks"},
+		{[]string{"--server-id", "1", "--secrets-dir", "secrets"}, "", 64, "--secrets-dir"},
+		{[]string{"--server-id", "1"}, "BINKEEPER_SECRETS_DIR=/etc/binkeeper,secrets", 64, "--secrets-dir"},
 		{[]string{"--server-id", "1", "--log-format", "xml"}, "", 64, "--log-format"},
 		{[]string{"--server-id", "1", "--log-level", "loud"}, "", 64, "--log-level"},
 		{[]string{"--server-id", "1", "--listen", "nonsense"}, "", 64, "--listen"},

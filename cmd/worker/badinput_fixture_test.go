@@ -89,8 +89,10 @@ func (w *ward) mkdir(name string) {
 	}
 }
 
-// user is the source's URL with another account.
-func (w *ward) user(name string) string { return "mysql://" + name + "@" + w.src.Addr() }
+// user is the source's URL with another account. Its certificate is verified, so that nothing has to be warned of.
+func (w *ward) user(name string) string {
+	return "mysql://" + name + "@" + w.src.Addr() + "?ssl-ca=" + w.src.CA()
+}
 
 // spec is one by which a worker can archive, in a folder of the task's own.
 func (w *ward) spec(id string) zkpaths.Spec {
@@ -154,7 +156,7 @@ func (w *ward) make(path string, flags int32, data string) {
 func (w *ward) start(setup string) {
 	w.t.Helper()
 	w.worker = w.spawn("worker-1", "unshare", "--mount", "--map-root-user", "sh", "-euc", setup+"\nexec \"$@\"", "sh",
-		program, "--server-id", "1", "--zookeeper", ensemble.Addr()+w.root, "--session-timeout", "10s", "--listen", "127.0.0.1:0")
+		program, "--server-id", "1", "--zookeeper", ensemble.Addr()+w.root, "--session-timeout", "10s", "--listen", "127.0.0.1:0", "--secrets-dir", w.dir)
 }
 
 func (w *ward) spawn(name string, command ...string) *servers.Program {

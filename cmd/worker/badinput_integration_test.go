@@ -57,7 +57,12 @@ func badTasks(w *ward, web, rude, noBinlog string) []bad {
 		{"password-missing", ref("file:" + w.path("missing")), starting, "source-away", "there is no such file", "must exist on every machine", 3, password("missing")},
 		{"password-empty", ref("file:" + w.path("empty")), starting, "source-away", "the file is empty", "write the password into it", 3, password("empty")},
 		{"password-folder", ref("file:" + w.path("folder")), starting, "source-away", "it is a folder", "name the file", 3, nil},
-		{"password-unset", ref("env:NOT_SET_ANYWHERE"), starting, "source-away", "env:NOT_SET_ANYWHERE", "set it in the environment", 3, nil},
+		{"password-unset", ref("env:BINKEEPER_SECRET_NOT_SET"), starting, "source-away", "env:BINKEEPER_SECRET_NOT_SET", "set it in the environment", 3, nil},
+		{"password-elsewhere", ref("file:/etc/passwd"), blocked, "not-allowed", "file:/etc/passwd: it is in no folder", "--secrets-dir", 0, nil},
+		{"password-linked", ref("file:" + w.path("link")), blocked, "not-allowed", "which leads to /etc/passwd", "--secrets-dir", 0, nil},
+		{"password-climbing", ref("file:" + w.path("folder") + strings.Repeat("/..", 20) + "/etc/passwd"), blocked, "not-allowed", "which leads to /etc/passwd", "--secrets-dir", 0, nil},
+		{"password-variable", ref("env:PATH"), blocked, "not-allowed", "env:PATH", "--secrets-env-prefix", 0, nil},
+		{"plain-text", source(w.user("plain") + "&ssl-mode=DISABLED"), starting, "source-away", "whole password", "get-server-public-key=true", 3, nil},
 		{"archive-missing", archive("unmounted"), starting, "store-away", "unmounted", "mount the share", 3, func() { w.mkdir("unmounted") }},
 		{"archive-file", archive("password"), starting, "store-away", "password", "an archive needs a folder", 3, nil},
 		{"archive-read-only", archive("read-only"), starting, "store-away", "read-only", "mount the file system for writing", 3, nil},
@@ -86,7 +91,8 @@ var payloads = map[string]string{
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	w := newWard(t)
-	w.exec("CREATE USER nobody IDENTIFIED BY '"+keeperPassword+"'", "CREATE USER half IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION CLIENT ON *.* TO half",
+	w.exec("CREATE USER nobody IDENTIFIED BY '"+keeperPassword+"'", "CREATE USER plain IDENTIFIED BY '"+keeperPassword+"'",
+		"CREATE USER half IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION CLIENT ON *.* TO half",
 		"CREATE USER later IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO later")
 	noBinlog := servertest.StartSource(t, servers.MariaDB1011, "--skip-log-bin")
 	if err := noBinlog.Exec(t.Context(), "CREATE USER keeper IDENTIFIED BY '"+keeperPassword+"'", "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO keeper"); err != nil {
@@ -104,6 +110,7 @@ func TestBadInput(t *testing.T) {
 	w.mkdir("folder")
 	w.mkdir("read-only")
 	w.mkdir("full")
+	must(t, os.Symlink("/etc/passwd", w.path("link")))
 	w.write("open", keeperPassword)
 	if err := os.Chmod(w.path("open"), 0o644); err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func (s *stage) wantSamePrimary(before view) {
 func TestSourceRefusesConnections(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, servers.MySQL, "--max-binlog-size=1M")
-	password := filepath.Join(t.TempDir(), "password")
+	password := filepath.Join(s.secrets, "password")
 	must(t, os.WriteFile(password, []byte("first"), 0o600))
 	c := newClient(t, s.src)
 	c.exec("CREATE USER changing IDENTIFIED BY 'first'", "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO changing")

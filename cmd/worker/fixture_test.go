@@ -109,6 +109,7 @@ type stage struct {
 	root     string // of all znodes
 	src      *servers.Source
 	dir      string         // the store
+	secrets  string         // the folder from which workers take passwords
 	timeout  time.Duration  // of the workers' sessions
 	sess     *coord.Session // what the test sees
 	hand     *zk.Conn       // an operator's hand in ZooKeeper
@@ -144,7 +145,7 @@ func newStageOn(t *testing.T, ensemble *servers.ZooKeeper, kind servers.Kind, ar
 func stageOf(t *testing.T, ensemble *servers.ZooKeeper, root string, src *servers.Source) *stage {
 	t.Helper()
 	s := &stage{
-		t: t, zk: ensemble, root: root, dir: t.TempDir(), src: src, workers: map[string]*servers.Program{}, program: program, timeout: sessionTimeout,
+		t: t, zk: ensemble, root: root, dir: t.TempDir(), secrets: t.TempDir(), src: src, workers: map[string]*servers.Program{}, program: program, timeout: sessionTimeout,
 		expected: map[string]int{}, via: map[string]string{},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -167,7 +168,7 @@ func stageOf(t *testing.T, ensemble *servers.ZooKeeper, root string, src *server
 func (s *stage) createTask(edits ...func(*zkpaths.Spec)) {
 	s.t.Helper()
 	spec := zkpaths.Spec{
-		Source: s.src.URL(), PasswordRef: "env:STAGE_PASSWORD", Archive: "file://" + s.dir, Start: "earliest", SegmentSize: 256 << 10,
+		Source: s.src.URL(), PasswordRef: "env:BINKEEPER_SECRET_STAGE", Archive: "file://" + s.dir, Start: "earliest", SegmentSize: 256 << 10,
 		FlushInterval: zkpaths.Duration(100 * time.Millisecond), CheckpointInterval: zkpaths.Duration(50 * time.Millisecond),
 		Desired: zkpaths.Running, TaskUID: "uid-" + s.root[1:], ReplicaUUID: "33333333-3333-3333-3333-333333333333",
 		ReplicaServerID: 4711, CreatedAt: zkpaths.At(time.Now()),

@@ -5,11 +5,13 @@ package main
 import (
 	"os"
 	"path"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
 	"binkeeper/internal/cli"
 	"binkeeper/internal/coord"
+	"binkeeper/internal/secret"
 	"binkeeper/internal/stores"
 	"binkeeper/worker"
 	"binkeeper/zkpaths"
@@ -33,6 +35,7 @@ func command() *cobra.Command {
 	var (
 		serverID, listen string
 		patterns         []string
+		secrets          secret.Limits
 		timeout          = cli.Timeout(coord.DefaultTimeout)
 	)
 	cmd := &cobra.Command{
@@ -44,6 +47,8 @@ func command() *cobra.Command {
 	flags.StringVar(&serverID, "server-id", "", "name of this worker, unique among the live ones (required)")
 	flags.Var(&timeout, "session-timeout", "ZooKeeper session `timeout` to ask for: how soon a standby takes over from a dead primary")
 	flags.StringArrayVar(&patterns, "tasks", nil, "serve the tasks that match this `pattern` only, such as 'orders-*' (may be repeated)")
+	flags.StringArrayVar(&secrets.Dirs, "secrets-dir", secret.DefaultDirs(), "read the passwords of tasks below this `folder` only (may be repeated)")
+	flags.StringVar(&secrets.EnvPrefix, "secrets-env-prefix", secret.DefaultEnvPrefix, "take the passwords of tasks only from variables whose names begin with this `prefix`")
 	flags.StringVar(&listen, "listen", "127.0.0.1:9108", "`address` for health checks and metrics; '' for none, port 0 for any")
 	ensemble := coord.NewEnsemble()
 	flags.Var(ensemble, "zookeeper", coord.EnsembleUsage)
@@ -58,6 +63,11 @@ func command() *cobra.Command {
 				return cli.Usagef("--tasks %q: %w", pattern, err)
 			}
 		}
+		for _, dir := range secrets.Dirs {
+			if !filepath.IsAbs(dir) {
+				return cli.Usagef("--secrets-dir %q: want an absolute path", dir)
+			}
+		}
 		listener, err := cli.Listen(listen)
 		if err != nil {
 			return err
@@ -66,7 +76,7 @@ func command() *cobra.Command {
 		w, err := worker.New(worker.Config{
 			ServerID:  serverID,
 			ZooKeeper: coord.Config{Servers: ensemble.Servers, Root: ensemble.Root, Timeout: time.Duration(timeout), Logger: logger},
-			Tasks:     patterns, OpenStore: stores.Open,
+			Tasks:     patterns, OpenStore: stores.Open, ResolvePassword: secrets.Resolve,
 			Version: cli.Version(), Listen: cli.Address(listener), Logger: logger,
 		})
 		if err != nil {

@@ -33,9 +33,9 @@ func (s *stage) spawn(name, id string, env ...string) *servers.Program {
 		Name: name, Dir: filepath.Join(s.t.TempDir(), name),
 		Command: []string{
 			s.program, "--server-id", id, "--zookeeper", cmp.Or(s.via[id], s.zk.Addr()) + s.root, "--session-timeout", s.timeout.String(),
-			"--listen", "127.0.0.1:0", "--log-format", "json",
+			"--secrets-dir", s.secrets, "--listen", "127.0.0.1:0", "--log-format", "json",
 		},
-		Env: append(env, "STAGE_PASSWORD="+servers.Password),
+		Env: append(env, "BINKEEPER_SECRET_STAGE="+servers.Password),
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -77,7 +77,7 @@ func servedBy(v view, server string, term int64) bool {
 func (s *stage) createNamed(id string, n int) {
 	s.t.Helper()
 	spec := zkpaths.Spec{
-		Source: s.src.URL(), PasswordRef: "env:STAGE_PASSWORD", Archive: "file://" + s.dir, Start: "earliest", SegmentSize: 1 << 20,
+		Source: s.src.URL(), PasswordRef: "env:BINKEEPER_SECRET_STAGE", Archive: "file://" + s.dir, Start: "earliest", SegmentSize: 1 << 20,
 		FlushInterval: zkpaths.Duration(time.Second), CheckpointInterval: zkpaths.Duration(time.Second),
 		Desired: zkpaths.Running, TaskUID: "uid-" + id, ReplicaUUID: fmt.Sprintf("33333333-3333-3333-3333-%012d", n),
 		ReplicaServerID: uint32(100_000 + n), CreatedAt: zkpaths.At(time.Now()),

@@ -5,7 +5,8 @@
 //	env:NAME    the environment variable NAME, as it is
 //
 // A reference means something only on the machine, and to the user, that
-// resolves it. Callers resolve again at every connection, so that a password
+// resolves it. Resolve follows any, for a program that its own user has given it;
+// Limits say which ones a program follows that has it from others. Callers resolve again at every connection, so that a password
 // can be changed in place. No error or warning of this package shows a password,
 // nor a malformed reference, which may well be one.
 package secret
@@ -75,23 +76,29 @@ func Resolve(ref string) (password string, warnings []string, err error) {
 	if err := Check(ref); err != nil {
 		return "", nil, err
 	}
-	scheme, rest, _ := strings.Cut(ref, ":")
-	if scheme == "env" {
-		password, ok := os.LookupEnv(rest)
-		if !ok || password == "" {
-			return "", nil, &Error{ref, "the variable is not set, or empty", "set it in the environment of this very process"}
-		}
-		return password, nil, nil
+	if name, ok := strings.CutPrefix(ref, envScheme); ok {
+		return fromEnv(ref, name)
 	}
-	return fromFile(ref, rest)
-}
-
-func fromFile(ref, path string) (string, []string, error) {
+	path := strings.TrimPrefix(ref, fileScheme)
 	f, err := os.Open(path)
 	if err != nil {
 		return "", nil, fileError(ref, err)
 	}
 	defer f.Close()
+	return fromFile(ref, path, f)
+}
+
+const fileScheme, envScheme = "file:", "env:"
+
+func fromEnv(ref, name string) (string, []string, error) {
+	password := os.Getenv(name)
+	if password == "" {
+		return "", nil, &Error{ref, "the variable is not set, or empty", "set it in the environment of this very process"}
+	}
+	return password, nil, nil
+}
+
+func fromFile(ref, path string, f *os.File) (string, []string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", nil, fileError(ref, err)

@@ -147,7 +147,7 @@ func (s *scene) idle(ctx context.Context) error {
 	w, err := servers.StartProgram(ctx, servers.ProgramOptions{
 		Name: "worker idle", Dir: s.stack.WorkerDir("idle"),
 		Command: []string{filepath.Join(s.programs, "worker"), "--server-id", "idle", "--zookeeper", s.zk.Addr(), "--tasks", "idle-*",
-			"--listen", address, "--log-format", "json"},
+			"--secrets-dir", s.stack.SecretsDir(), "--listen", address, "--log-format", "json"},
 		Ready: func(ctx context.Context) error { _, err := fetch(ctx, "http://"+address+"/readyz"); return err },
 	})
 	if err != nil {

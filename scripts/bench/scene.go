@@ -31,7 +31,7 @@ type scene struct {
 // set starts ZooKeeper.
 func (s *scene) set(ctx context.Context) (err error) {
 	s.backlogs = map[string]*backlog{}
-	if err := errors.Join(s.stack.Ready(), s.stack.DrawPorts(), os.MkdirAll(s.stack.Dir, 0o755)); err != nil {
+	if err := errors.Join(s.stack.Ready(), s.stack.DrawPorts(), os.MkdirAll(s.stack.SecretsDir(), 0o755)); err != nil {
 		return err
 	}
 	if err := errors.Join(os.RemoveAll(s.stack.ZooKeeperDir()), os.WriteFile(s.password(), []byte(servers.Password), 0o600)); err != nil {
@@ -56,7 +56,7 @@ func (s *scene) clear() {
 	}
 }
 
-func (s *scene) password() string { return filepath.Join(s.stack.Dir, "password") }
+func (s *scene) password() string { return filepath.Join(s.stack.SecretsDir(), "password") }
 
 // out is a folder for what a contender makes.
 func (s *scene) out() string { return filepath.Join(s.stack.Dir, "out") }
@@ -91,7 +91,7 @@ func (s *scene) startWorker(ctx context.Context, serverID, tasks string, env ...
 		Name: "worker " + serverID, Dir: s.stack.WorkerDir(serverID), Env: env,
 		Command: []string{
 			filepath.Join(s.programs, "worker"), "--server-id", serverID, "--zookeeper", s.zk.Addr(), "--tasks", tasks,
-			"--session-timeout", localstack.SessionTimeout.String(), "--listen", "127.0.0.1:0", "--log-format", "json",
+			"--session-timeout", localstack.SessionTimeout.String(), "--secrets-dir", s.stack.SecretsDir(), "--listen", "127.0.0.1:0", "--log-format", "json",
 		},
 	})
 }

@@ -133,7 +133,10 @@ func (r *rig) startServers(ctx context.Context, o options) error {
 
 func (r *rig) createTasks(ctx context.Context, length time.Duration) error {
 	r.view = &viewer{servers: strings.Split(r.zookeeper.Addr(), ",")}
-	password := filepath.Join(r.dir, "password")
+	if err := os.Mkdir(r.secrets(), 0o700); err != nil {
+		return err
+	}
+	password := filepath.Join(r.secrets(), "password")
 	if err := os.WriteFile(password, []byte(servers.Password+"\n"), 0o600); err != nil {
 		return err
 	}
@@ -187,6 +190,9 @@ func (r *rig) mountDisk(size int64) (err error) {
 	return err
 }
 
+// secrets is the folder of the sources' password.
+func (r *rig) secrets() string { return filepath.Join(r.dir, "secrets") }
+
 // diskArchive is a folder on the disk, so that it is gone when the disk is.
 func (r *rig) diskArchive() string { return filepath.Join(r.dir, "disk", "archive") }
 
@@ -207,7 +213,7 @@ func (r *rig) startWorker(ctx context.Context, id string) error {
 		Dir:  filepath.Join(r.dir, "worker-"+id),
 		Command: []string{
 			filepath.Join(r.programs, "worker"), "--server-id", id, "--zookeeper", strings.Join(addrs, ","),
-			"--session-timeout", sessionTimeout.String(), "--listen", "127.0.0.1:0", "--log-format", "json",
+			"--session-timeout", sessionTimeout.String(), "--secrets-dir", r.secrets(), "--listen", "127.0.0.1:0", "--log-format", "json",
 		},
 	})
 	return err

@@ -54,6 +54,9 @@ func (s *Stack) WorkerDir(serverID string) string { return filepath.Join(s.Dir, 
 // ArchiveDir is the archives' folder.
 func (s *Stack) ArchiveDir() string { return filepath.Join(s.Dir, "archive") }
 
+// SecretsDir is the folder of the source's password.
+func (s *Stack) SecretsDir() string { return filepath.Join(s.Dir, "secrets") }
+
 // SourceAddr is the source's address.
 func (s *Stack) SourceAddr() string { return loopback(s.SourcePort) }
 
@@ -91,6 +94,7 @@ func (s *Stack) StartWorker(ctx context.Context, serverID string) (*servers.Prog
 			"--server-id", serverID,
 			"--zookeeper", s.ZooKeeperAddr(),
 			"--session-timeout", SessionTimeout.String(),
+			"--secrets-dir", s.SecretsDir(),
 			"--listen", loopback(port),
 			"--log-format", "json",
 		},
@@ -120,7 +124,10 @@ func get(ctx context.Context, url string) error {
 // CreateTask creates a task that backs the source up from its oldest file on, and returns the command that did it.
 // A task that exists stays as it is.
 func (s *Stack) CreateTask(ctx context.Context, id string) (Command, error) {
-	password := filepath.Join(s.Dir, "password")
+	if err := os.MkdirAll(s.SecretsDir(), 0o700); err != nil {
+		return Command{}, err
+	}
+	password := filepath.Join(s.SecretsDir(), "password")
 	if err := os.WriteFile(password, []byte(servers.Password+"\n"), 0o600); err != nil {
 		return Command{}, err
 	}
