@@ -272,7 +272,7 @@ func TestAppendRace(t *testing.T) {
 	}
 	wg.Wait()
 	b.want["00000001/"+file(1)] = content(file(1), 0, size)
-	report, err := b.Verify(t.Context())
+	report, err := b.Verify(t.Context(), nil)
 	if err != nil || !report.OK || report.Bytes != size {
 		t.Errorf("got %+v, %v", report, err)
 	}

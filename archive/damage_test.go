@@ -116,7 +116,7 @@ func TestDamage(t *testing.T) {
 					t.Errorf("export wrote a part of %s and said nothing", name)
 				}
 			}
-			report, err := b.Verify(t.Context())
+			report, err := b.Verify(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +227,7 @@ func TestVerifyGoesOn(t *testing.T) {
 		content[len(content)-1] ^= 1
 		b.write(name, content)
 	}
-	report, err := b.Verify(t.Context())
+	report, err := b.Verify(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func TestReadStoreFaults(t *testing.T) {
 			{"export", func(a *archive.Archive) error {
 				return a.Export(t.Context(), t.TempDir(), archive.Newest, nil)
 			}},
-			{"verify", func(a *archive.Archive) error { _, err := a.Verify(t.Context()); return err }},
+			{"verify", func(a *archive.Archive) error { _, err := a.Verify(t.Context(), nil); return err }},
 		} {
 			faulty := storetest.NewFaulty(t, b.store)
 			inject(faulty)
@@ -215,7 +215,7 @@ func TestReadStoreFaults(t *testing.T) {
 	check("List 3", func(f *storetest.Faulty) { f.FailList(3, nil) })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.Verify(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := b.Verify(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: got %v", err)
 	}
 }
@@ -256,7 +256,7 @@ func TestExportWhileWriting(t *testing.T) {
 				t.Errorf("export wrote other bytes to %s", name)
 			}
 		}
-		if report, err := b.Verify(t.Context()); err != nil || !report.OK {
+		if report, err := b.Verify(t.Context(), nil); err != nil || !report.OK {
 			t.Errorf("verify: got %+v, %v", report, err)
 		}
 	}

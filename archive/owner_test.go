@@ -78,7 +78,7 @@ func TestAdopt(t *testing.T) {
 	if timelines, err := b.Timelines(t.Context()); err != nil || len(timelines) != 2 {
 		t.Errorf("timelines: %+v, %v", timelines, err)
 	}
-	if report, err := b.Verify(t.Context()); err != nil || !report.OK {
+	if report, err := b.Verify(t.Context(), nil); err != nil || !report.OK {
 		t.Errorf("verify: %+v, %v", report, err)
 	}
 	if err := b.Export(t.Context(), t.TempDir(), archive.All, nil); err != nil {
@@ -185,7 +185,7 @@ func TestOwnerUnreadable(t *testing.T) {
 		if o, err := b.Owner(t.Context()); err == nil || !errors.As(err, tt.want) {
 			t.Errorf("%s: got %+v, %v, want %T", tt.text, o, err, tt.want)
 		}
-		report, err := b.Verify(t.Context())
+		report, err := b.Verify(t.Context(), nil)
 		if err != nil || len(report.Problems) != 1 || report.Problems[0].Object != object {
 			t.Errorf("%s: verify: %+v, %v; want a problem of %s", tt.text, report, err, object)
 		}

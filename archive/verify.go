@@ -30,12 +30,12 @@ type Problem struct {
 
 // Err returns nil for an archive that is all right, and otherwise its first
 // problem: a *MismatchError or *NewerFormatError if there is one, else a
-// *HoleError.
+// *HoleError or *BehindError.
 func (r Report) Err() error {
 	var first error
 	for _, p := range r.Problems {
-		hole := (*HoleError)(nil)
-		if !errors.As(p.err, &hole) {
+		hole, behind := (*HoleError)(nil), (*BehindError)(nil)
+		if !errors.As(p.err, &hole) && !errors.As(p.err, &behind) {
 			return p.err
 		}
 		if first == nil {
@@ -48,10 +48,18 @@ func (r Report) Err() error {
 // Verify reads the whole archive and checks every byte of it against the hashes,
 // every chain, and that nothing else lies where the commands that put files
 // together by hand would take it for a segment. What is appended meanwhile may be
-// left out. It returns an error only when the archive cannot be read; problems are
-// in the report.
-func (a *Archive) Verify(ctx context.Context) (Report, error) {
-	v := &verifier{archive: a, segment: newSegmentReader(), buffer: make([]byte, readAhead)}
+// left out.
+//
+// What an archive has lost at its end it cannot know: only a checkpoint, which is to be
+// read before, tells. Without one, nil, an archive that ends earlier is all right.
+//
+// It returns an error only when the archive cannot be read; problems are in the
+// report.
+func (a *Archive) Verify(ctx context.Context, checkpoint *Hint) (Report, error) {
+	if checkpoint == nil {
+		checkpoint = &Hint{}
+	}
+	v := &verifier{archive: a, checkpoint: *checkpoint, segment: newSegmentReader(), buffer: make([]byte, readAhead)}
 	defer v.segment.close()
 	v.report = Report{Format: Format, Problems: []Problem{}}
 	err := v.archived(ctx)
@@ -61,15 +69,19 @@ func (a *Archive) Verify(ctx context.Context) (Report, error) {
 
 // A verifier is one run of Verify.
 type verifier struct {
-	archive *Archive
-	report  Report
-	segment *segmentReader
-	buffer  []byte
-	overlap overlapHashes
+	archive    *Archive
+	checkpoint Hint // zero: none
+	report     Report
+	segment    *segmentReader
+	buffer     []byte
+	overlap    overlapHashes
 }
 
 func (v *verifier) archived(ctx context.Context) error {
 	timelines, err := v.archive.timelines(ctx, All)
+	if errors.Is(err, ErrNoTimeline) && v.checkpoint.Timeline > 0 {
+		err = &BehindError{Checkpoint: v.checkpoint}
+	}
 	if err != nil {
 		return v.found(err, 0)
 	}
@@ -85,6 +97,9 @@ func (v *verifier) archived(ctx context.Context) error {
 			return err
 		}
 	}
+	if previous.Timeline < v.checkpoint.Timeline {
+		return v.found(&BehindError{v.checkpoint, previous}, 0)
+	}
 	return nil
 }
 
@@ -94,6 +109,7 @@ func (v *verifier) found(err error, offset int64) error {
 	err = asMismatch(err, offset)
 	p := Problem{Offset: offset, err: err}
 	mismatch, hole, newer := (*MismatchError)(nil), (*HoleError)(nil), (*NewerFormatError)(nil)
+	behind := (*BehindError)(nil)
 	switch {
 	case errors.As(err, &mismatch):
 		p.Object, p.Offset, p.Problem = mismatch.Object, mismatch.Offset, mismatch.Problem
@@ -101,11 +117,23 @@ func (v *verifier) found(err error, offset int64) error {
 		p.Object, p.Problem = hole.Object, "is missing, although "+hole.Behind+" stands behind it"
 	case errors.As(err, &newer):
 		p.Object, p.Problem = newer.Object, fmt.Sprintf("has format %d, newer than %d", newer.Format, Format)
+	case errors.As(err, &behind):
+		p.Object, p.Offset = v.lost(behind)
+		p.Problem = fmt.Sprintf("is missing: by the checkpoint, timeline %d is archived up to %s:%d",
+			behind.Checkpoint.Timeline, behind.Checkpoint.File, behind.Checkpoint.Position)
 	default:
 		return err
 	}
 	v.report.Problems = append(v.report.Problems, p)
 	return nil
+}
+
+// lost is the first object that is missing of what a checkpoint covers, and its offset.
+func (v *verifier) lost(e *BehindError) (object string, offset int64) {
+	if e.End.Timeline < e.Checkpoint.Timeline {
+		return v.archive.timelineObject(e.End.Timeline + 1), 0
+	}
+	return v.archive.SegmentName(e.End.Timeline, e.End.File, e.End.Offset), e.End.Offset
 }
 
 // owners checks that task.json is there, and that every owner is readable.
@@ -152,6 +180,9 @@ func (v *verifier) timeline(ctx context.Context, tl Timeline) (End, error) {
 	}
 	if err != io.EOF {
 		return c.end, v.found(err, c.end.Offset)
+	}
+	if tl.Timeline == v.checkpoint.Timeline && c.isBefore(v.checkpoint) {
+		return c.end, v.found(&BehindError{v.checkpoint, c.end}, 0)
 	}
 	if !c.end.Closed {
 		return c.end, nil

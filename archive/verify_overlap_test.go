@@ -45,7 +45,7 @@ func TestVerifyOverlap(t *testing.T) {
 				b.rotate(10, file(2))
 			}
 			b.append(b.withOverlap(overlap{size: 50, from: 20}))
-			report, err := b.Verify(t.Context())
+			report, err := b.Verify(t.Context(), nil)
 			if err != nil || len(report.Problems) != len(test.problems) || report.OK != (len(test.problems) == 0) || report.Files != 2 {
 				t.Fatalf("got %+v, %v, want %d problems", report, err, len(test.problems))
 			}
@@ -84,7 +84,7 @@ func TestVerifyOverlapBehindDamage(t *testing.T) {
 	damaged := b.read(name)
 	damaged[len(damaged)-1] ^= 1
 	b.write(name, damaged)
-	report, err := b.Verify(t.Context())
+	report, err := b.Verify(t.Context(), nil)
 	if err != nil || len(report.Problems) != 2 || report.Problems[0].Offset != 300 || report.Problems[1].Offset != 900 || report.Bytes != 900 {
 		t.Errorf("got %+v, %v, want the damaged segment and the one whose overlap is wrong", report, err)
 	}

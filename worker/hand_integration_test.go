@@ -186,7 +186,7 @@ func (f *fleet) wantDamage(arch *archive.Archive, path, exports string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	report, err := arch.Verify(f.t.Context())
+	report, err := arch.Verify(f.t.Context(), nil)
 	if err != nil || report.OK || !slices.ContainsFunc(report.Problems, func(p archive.Problem) bool { return p.Object == object }) {
 		f.t.Errorf("verify does not name %s: %+v, %v", object, report, err)
 	}

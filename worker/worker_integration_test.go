@@ -221,7 +221,7 @@ func (f *fleet) compare(id string) {
 			f.t.Errorf("%s: the archive's %d bytes differ from the source's %d", filepath.Base(file), len(got), len(want))
 		}
 	}
-	report, err := archive.New(store, id).Verify(f.t.Context())
+	report, err := archive.New(store, id).Verify(f.t.Context(), nil)
 	if err != nil || len(report.Problems) > 0 {
 		f.t.Errorf("verify: %+v, %v", report, err)
 	}

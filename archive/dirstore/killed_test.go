@@ -144,7 +144,7 @@ func checkKilled(t *testing.T, step int, dir string) {
 	if err != nil && !errors.Is(err, archive.ErrNoTimeline) {
 		t.Fatalf("step %d: walk: %v", step, err)
 	}
-	report, err := a.Verify(t.Context())
+	report, err := a.Verify(t.Context(), nil)
 	if err != nil && !errors.Is(err, archive.ErrNoTimeline) || len(report.Problems) > 0 || report.Bytes != end.Offset {
 		t.Errorf("step %d: verify: %+v, %v; the archive ends with %s", step, report, err, end)
 	}
@@ -162,7 +162,7 @@ func checkKilled(t *testing.T, step int, dir string) {
 	if got, err := os.ReadFile(filepath.Join(out, "mysql-bin.000001")); err != nil || !bytes.Equal(got, binlog) {
 		t.Errorf("step %d: %d bytes were archived (%v), other than the %d that were written", step, len(got), err, len(binlog))
 	}
-	if report, err := a.Verify(t.Context()); err != nil || !report.OK {
+	if report, err := a.Verify(t.Context(), nil); err != nil || !report.OK {
 		t.Errorf("step %d: verify in the end: %+v, %v", step, report, err)
 	}
 }

@@ -30,11 +30,14 @@ does. At a hole nothing beyond it is written, and the exit code is 7.
 	cmd.Flags().StringVar(&dir, "output", "", "the folder, which must be new or empty")
 	cmd.Flags().Var(&which, "timeline", "a timeline's number, or all (default: the newest)")
 	cobra.CheckErr(cmd.MarkFlagRequired("output"))
-	return p.archiveCommand(cmd, func(cmd *cobra.Command, id string, a *archive.Archive) error {
+	return p.archiveCommand(cmd, func(cmd *cobra.Command, a opened) error {
 		if dir == "" {
-			return cli.Usagef("archive export %s: --output is empty", id)
+			return cli.Usagef("archive export %s: --output is empty", a.id)
 		}
-		return p.export(cmd, a, dir, int64(which))
+		if err := a.mustHold(cmd.Context()); err != nil {
+			return err
+		}
+		return p.export(cmd, a.Archive, dir, int64(which))
 	})
 }
 

@@ -7,6 +7,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,10 @@ import (
 	"binkeeper/archive"
 	"binkeeper/internal/cli"
 	"binkeeper/internal/gtid"
+	"binkeeper/internal/servers"
+	"binkeeper/internal/servers/servertest"
 	"binkeeper/internal/stores"
+	"binkeeper/zkpaths"
 )
 
 // archiveOf makes an archive of the task orders in a new folder: two files of two
@@ -155,4 +159,47 @@ func TestArchiveDamaged(t *testing.T) {
 			t.Error("what is beyond the hole was written")
 		}
 	})
+}
+
+// With ZooKeeper at hand, verify knows what the archive has lost at its end.
+func TestArchiveLostItsEnd(t *testing.T) {
+	zookeeper := servertest.StartZooKeeper(t, 1).Addr()
+	dir, files := archiveOf(t, "a")
+	o := newOperator(t, "BINKEEPER_ZOOKEEPER="+zookeeper)
+	o.run(cli.OK, "task", "create", "orders", "--source", sourceURL("u", "127.0.0.1"), "--password-ref", "env:X", "--archive", dir, "--skip-checks")
+	checkpoint := func(text string) {
+		t.Helper()
+		if _, err := servers.ZKCli(t.Context(), zookeeper, "set", zkpaths.Checkpoint("orders"), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.run(cli.OK, "archive", "verify", "orders") // before the first claim
+
+	const file = "mysql-bin.000002"
+	start, end := 1000*len(file), len(files[file]) // of its second segment
+	checkpoint(fmt.Sprintf(`{"format":1,"term":1,"timeline":1,"file":%q,"position":%d,"segment_file":%[1]q,"segment_start":%d,"segment_end":%[2]d}`, file, end, start))
+	o.run(cli.OK, "archive", "verify", "orders")
+	if err := os.Remove(segment(t, dir, file, 1)); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr := o.run(cli.Mismatch, "archive", "verify", "orders", "-o", "json")
+	var report archive.Report
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || report.OK || len(report.Problems) != 1 {
+		t.Fatalf("archive verify: %v: %s", err, stdout)
+	}
+	want := archive.New(nil, "orders").SegmentName(1, file, int64(start))
+	if p := report.Problems[0]; p.Object != want || p.Offset != int64(start) || !strings.Contains(stderr, "--accept-archive") {
+		t.Errorf("got %+v, stderr %s; want %s at %d", p, stderr, want, start)
+	}
+	o.run(cli.OK, "archive", "verify", "orders", "--archive", dir) // a bare archive cannot know
+	if err := os.RemoveAll(filepath.Join(dir, "orders")); err != nil {
+		t.Fatal(err)
+	}
+	o.run(cli.Mismatch, "archive", "verify", "orders")
+	o.run(cli.NotFound, "archive", "list", "orders")
+
+	checkpoint("garbage")
+	if _, stderr := o.run(cli.NotFound, "archive", "verify", "orders"); !strings.Contains(stderr, "the checkpoint is unreadable") {
+		t.Errorf("with an unreadable checkpoint: %s", stderr)
+	}
 }

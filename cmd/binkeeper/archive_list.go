@@ -20,7 +20,10 @@ segments say of themselves; binkeeper archive verify reads their bytes.
 ` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.Mismatch, cli.Gap, cli.NoZooKeeper, cli.NoStore),
 		Example: "  binkeeper archive list orders\n  binkeeper archive list orders --archive file:///backup/binlogs -o json",
 	}
-	return p.archiveCommand(cmd, func(cmd *cobra.Command, _ string, a *archive.Archive) error {
+	return p.archiveCommand(cmd, func(cmd *cobra.Command, a opened) error {
+		if err := a.mustHold(cmd.Context()); err != nil {
+			return err
+		}
 		files, err := a.Files(cmd.Context(), archive.All)
 		if len(files) == 0 && err != nil {
 			return err

@@ -40,7 +40,7 @@ func (s *stage) compareArchive() {
 	for _, file := range files {
 		total += s.compareFile(file, filepath.Join(out, filepath.Base(file)))
 	}
-	report, err := arch.Verify(s.t.Context())
+	report, err := arch.Verify(s.t.Context(), nil)
 	if err != nil || !report.OK || len(report.Problems) > 0 || report.Bytes < int64(total) {
 		s.t.Errorf("verify: %+v, %v", report, err)
 	}

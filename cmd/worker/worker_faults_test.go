@@ -307,7 +307,7 @@ func TestTaskMadeAnewWhileCutOff(t *testing.T) {
 
 			anew := s.dir
 			s.dir = old
-			report, err := archive.New(s.store(), task).Verify(t.Context())
+			report, err := archive.New(s.store(), task).Verify(t.Context(), nil)
 			if err != nil || !report.OK {
 				t.Errorf("the old archive: %+v, %v", report, err)
 			}
