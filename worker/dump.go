@@ -18,10 +18,11 @@ import (
 // stream through the pipeline until it is told to stop or something fails.
 type dump struct {
 	t        *term
-	spec     zkpaths.Spec // as it was when the dump began
-	known    string       // the file that the status says the archive has come to, or ""
-	found    string       // what the term's last dump found in the stream: see scene
-	torn     bool         // the same
+	spec     zkpaths.Spec         // as it was when the dump began
+	known    string               // the file that the status says the archive has come to, or ""
+	found    string               // what the term's last dump found in the stream: see scene
+	torn     bool                 // the same
+	corrupt  *source.CorruptError // the fault that the term's last dump ended with, or nil
 	log      zerolog.Logger
 	progress progress
 	server   source.Server // who answered when the dump began
@@ -41,7 +42,7 @@ type dump struct {
 // startDump begins a dump that lives no longer than ctx.
 func startDump(ctx context.Context, t *term) *dump {
 	d := &dump{
-		t: t, spec: t.m.spec.Spec, known: t.status.File, found: t.found, torn: t.torn, log: t.log,
+		t: t, spec: t.m.spec.Spec, known: t.status.File, found: t.found, torn: t.torn, corrupt: t.corrupt, log: t.log,
 		opened: make(chan struct{}), done: make(chan struct{}),
 		progress: progress{advanced: make(chan struct{})},
 	}
@@ -78,7 +79,7 @@ func (d *dump) disproved(e ending) bool {
 	}
 	select {
 	case <-d.progress.advanced:
-		return e.reason == reasonStore || e.kind == endedBlocked
+		return e.reason == reasonStore || e.kind == endedBlocked || e.kind == endedTorn
 	default:
 		return true
 	}

@@ -101,6 +101,11 @@ func withoutLocalEnds(detail string) string { return localEnd.ReplaceAllString(d
 // judgeEnd says what the error that the dump ended with means.
 func (d *dump) judgeEnd(err error) ending {
 	e := judgeEnd(err)
+	if e.kind == endedByTrouble {
+		if block := judgeCorrupt(corruptIn(err), d.corrupt); block != nil {
+			return judgeEnd(block)
+		}
+	}
 	if e.kind == endedTorn && d.torn && !d.progress.isOpen() {
 		// The file that was to prove itself by its head is torn there, too.
 		e.kind, e.reason = endedBlocked, zkpaths.BlockedTorn
@@ -136,7 +141,7 @@ func judgeEnd(err error) ending {
 	case errors.Is(err, source.ErrDiffers), errors.Is(err, source.ErrPastEnd):
 		return ending{endedBlocked, zkpaths.BlockedDiverged, err.Error(), hintDiverged}
 	case errors.Is(err, source.ErrTorn):
-		return ending{endedTorn, reasonSource, err.Error(), hintTorn}
+		return ending{endedTorn, reasonSource, err.Error(), hintUnreadable}
 	case errors.As(err, &newer):
 		return saying(endedBlocked, zkpaths.BlockedNewerFormat)
 	case errors.As(err, &broken), errors.As(err, &mismatch):

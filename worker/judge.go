@@ -18,9 +18,9 @@ const (
 	hintPurged   = "take a new base backup; then, to go on with the gap recorded: binkeeper task resume ID --accept-gap"
 )
 
-// hintTorn is for a file of which the source can send no more.
-const hintTorn = "no replica can read on in that file: take a new base backup, purge the file at the source (PURGE BINARY LOGS TO the next one), " +
-	"and then go on with the gap recorded: binkeeper task resume ID --accept-gap"
+// hintUnreadable is for a file of which the source can send no more.
+const hintUnreadable = "no replica can read on in that file: take a new base backup, purge the file at the source (PURGE BINARY LOGS TO the next one; " +
+	"FLUSH BINARY LOGS makes one), and then go on with the gap recorded: binkeeper task resume ID --accept-gap"
 
 // A scene is what is known before a dump: what is archived, what the operator
 // wants, and which server answers with which binlog files.
@@ -115,7 +115,8 @@ func accepted(s scene, reason string) bool {
 	}
 	switch reason {
 	case archive.ReasonGap:
-		return answers(zkpaths.AcceptGap, zkpaths.BlockedPurged)
+		return answers(zkpaths.AcceptGap, zkpaths.BlockedPurged) ||
+			answers(zkpaths.AcceptGap, zkpaths.BlockedTorn) || answers(zkpaths.AcceptGap, zkpaths.BlockedSourceCorrupt)
 	case archive.ReasonDiverged:
 		return answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged)
 	case archive.ReasonOtherSource:
@@ -143,7 +144,7 @@ func blockedTorn(end archive.End, next string) error {
 		problem = "what comes before the first transaction of " + next + " is not what is archived"
 	}
 	return blocked(zkpaths.BlockedTorn,
-		fmt.Errorf("the source's %s ends in the middle of an event after %d, and %s", end.Last.File, end.Last.End, problem), hintTorn)
+		fmt.Errorf("the source's %s ends in the middle of an event after %d, and %s", end.Last.File, end.Last.End, problem), hintUnreadable)
 }
 
 // fileAfter is the file that comes after one in the source's list, or "".

@@ -39,7 +39,8 @@ func archived(t *testing.T) scene {
 	return scene{
 		End: archive.End{
 			Timeline: 1, File: "mysql-bin.000002", Offset: 700, HasLast: true, GTIDSet: mysqlSet(t, uuidA+":1-9"),
-			Last: archive.Meta{File: "mysql-bin.000002", Start: 500, End: 700, OverlapStart: 600, OverlapHash: "0123456789abcdef"},
+			Last: archive.Meta{File: "mysql-bin.000002", Start: 500, End: 700, OverlapStart: 600, OverlapHash: "0123456789abcdef",
+				GTIDSet: uuidA + ":9", LastTransactionEnd: 700},
 		},
 		Timeline: archive.Timeline{Timeline: 1, Flavor: gtid.MySQL, ServerUUID: uuidA},
 		Last:     zkpaths.LastCommit{Timeline: 1, File: "mysql-bin.000002", Position: 700},
@@ -179,6 +180,8 @@ func TestJudge(t *testing.T) {
 		{name: "renamed, and more was executed before", change: func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") },
 			blocked: zkpaths.BlockedPurged},
 		{name: "renamed, and some transactions have no GTID", change: func(s *scene) { renamed(s); s.Server.GTIDMode = "ON_PERMISSIVE" },
+			blocked: zkpaths.BlockedPurged},
+		{name: "renamed, and the last archived transaction has no GTID", change: func(s *scene) { renamed(s); s.End.Last.GTIDSet = "" },
 			blocked: zkpaths.BlockedPurged},
 		{name: "renamed, without GTIDs", change: func(s *scene) {
 			renamed(s)
@@ -358,8 +361,8 @@ func TestTornHead(t *testing.T) {
 		dump *dump
 		want ending
 	}{
-		{"the file in which the archive ends", &dump{}, ending{endedTorn, reasonSource, err.Error(), hintTorn}},
-		{"the one behind it", &dump{torn: true}, ending{endedBlocked, zkpaths.BlockedTorn, err.Error(), hintTorn}},
+		{"the file in which the archive ends", &dump{}, ending{endedTorn, reasonSource, err.Error(), hintUnreadable}},
+		{"the one behind it", &dump{torn: true}, ending{endedBlocked, zkpaths.BlockedTorn, err.Error(), hintUnreadable}},
 	} {
 		if got := test.dump.judgeEnd(err); got != test.want {
 			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
@@ -385,5 +388,32 @@ func TestBlockedInMidStream(t *testing.T) {
 	d.progress.came()
 	if !d.disproved(e) {
 		t.Error("not disproved after some events")
+	}
+}
+
+// A fault in what the source sends may have come about on the way. At the same place on two connections it is the file's.
+func TestJudgeCorrupt(t *testing.T) {
+	fault := func(file string, offset int64) *source.CorruptError {
+		return &source.CorruptError{File: file, Offset: offset, Problem: "the checksum does not fit"}
+	}
+	tests := []struct {
+		name        string
+		now, before error
+		kind        endKind
+		reason      string
+	}{
+		{"the first time", fault("f.1", 100), nil, endedByTrouble, reasonSource},
+		{"once more", fault("f.1", 100), fault("f.1", 100), endedBlocked, zkpaths.BlockedSourceCorrupt},
+		{"elsewhere in the file", fault("f.1", 100), fault("f.1", 90), endedByTrouble, reasonSource},
+		{"in another file", fault("f.1", 100), fault("f.2", 100), endedByTrouble, reasonSource},
+		{"after something else", fault("f.1", 100), errors.New("connection reset"), endedByTrouble, reasonSource},
+		{"something else after it", errors.New("connection reset"), fault("f.1", 100), endedByTrouble, reasonSource},
+		{"in an overlap: that differs", fmt.Errorf("%w: %w", source.ErrDiffers, fault("f.1", 100)), fault("f.1", 100), endedBlocked, zkpaths.BlockedDiverged},
+	}
+	for _, tt := range tests {
+		d := &dump{corrupt: corruptIn(tt.before)}
+		if e := d.judgeEnd(fmt.Errorf("dump: %w", tt.now)); e.kind != tt.kind || e.reason != tt.reason || e.kind == endedBlocked && e.hint == "" {
+			t.Errorf("%s: %+v, want kind %d, reason %s", tt.name, e, tt.kind, tt.reason)
+		}
 	}
 }

@@ -23,9 +23,11 @@ func renamedTo(s scene) string {
 // executedBefore reports whether the archived transactions are just those that the
 // source executed before its file, which is its oldest. A MySQL that begins with a new
 // base name says so in gtid_purged; the previous GTIDs of its first file are empty. With
-// any gtid_mode but ON, there may be transactions that no GTID tells of.
+// any gtid_mode but ON, now or where the archive ends, there may be transactions that no
+// GTID tells of.
 func executedBefore(s scene, file string) bool {
-	return file == s.Files[0].Name && s.Server.GTIDMode == "ON" &&
+	anonymous := s.End.Last.LastTransactionEnd >= 0 && s.End.Last.GTIDSet == ""
+	return !anonymous && file == s.Files[0].Name && s.Server.GTIDMode == "ON" &&
 		provable(s.End) && s.Server.Purged != nil && s.Server.Purged.Equal(s.End.GTIDSet)
 }
 

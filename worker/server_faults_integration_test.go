@@ -6,6 +6,7 @@ package worker_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/archive/dirstore"
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
 	"binkeeper/zkpaths"
@@ -260,5 +262,92 @@ func TestGTIDModeSwitchedInTheMiddle(t *testing.T) {
 				t.Errorf("%d timelines, want 1", n)
 			}
 		})
+	}
+}
+
+// A closed file of the source's is corrupt behind what is archived. No replica can pass that: the task is blocked and says
+// where, without going round or back and forth, and the way out that it shows is one.
+func TestSourceFileCorrupt(t *testing.T) {
+	flip := func(file []byte, start, end int) []byte { file[start+30] ^= 0x10; return file }
+	cutOut := func(file []byte, start, end int) []byte { return append(file[:start+20], file[end:]...) }
+	cutOff := func(file []byte, start, end int) []byte { return file[:start+20] }
+	for name, test := range map[string]struct {
+		kind   servers.Kind
+		damage func(file []byte, start, end int) []byte
+		reason string
+	}{
+		"a bit, MySQL":                   {servers.MySQL, flip, zkpaths.BlockedSourceCorrupt},
+		"a bit, MariaDB":                 {servers.MariaDB118, flip, zkpaths.BlockedSourceCorrupt},
+		"20 bytes of an event are there": {servers.MySQL, cutOut, zkpaths.BlockedSourceCorrupt},
+		"the file ends in that event":    {servers.MySQL, cutOff, zkpaths.BlockedTorn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, test.kind)
+			f.createTask("orders")
+			stop := f.start("1")
+			f.write(5)
+			f.allArchived("orders")
+			stop()
+			f.write(20)
+			if err := f.src.Exec(t.Context(), "FLUSH BINARY LOGS"); err != nil {
+				t.Fatal(err)
+			}
+			f.write(5)
+			archived := f.look("orders").LastCommit
+			at := f.damage(archived.File, archived.Position, test.damage)
+			f.start("1")
+			f.start("2")
+			f.awaitBlocked("orders", test.reason)
+			v := f.look("orders")
+			if !contains(v.Status.Detail, archived.File) || !contains(v.Status.Detail, fmt.Sprint(at)) {
+				t.Errorf("detail %q, want word of %s and %d", v.Status.Detail, archived.File, at)
+			}
+			if v.LastCommit.File != archived.File || v.LastCommit.Position != at {
+				t.Errorf("archived up to %s:%d, want all that is whole: %d", v.LastCommit.File, v.LastCommit.Position, at)
+			}
+			f.staysBlocked("orders", v.Status)
+			if again := f.look("orders"); again.LastCommit.Term != v.LastCommit.Term {
+				t.Errorf("term %d, want still %d", again.LastCommit.Term, v.LastCommit.Term)
+			}
+			f.purgeToNewest()
+			f.accept("orders", zkpaths.AcceptGap)
+			f.await("orders", "running", 20*time.Second, running)
+			f.compare("orders")
+			if timelines := f.timelines("orders"); len(timelines) != 2 || timelines[1].Gap == nil {
+				t.Errorf("timelines %+v, want a second one with a gap", timelines)
+			}
+		})
+	}
+}
+
+// damage changes a binlog file of the source's by what damage makes of it, for the third event behind offset, which ends
+// where the next begins. It returns where that one begins.
+func (f *fleet) damage(file string, offset int64, damage func(file []byte, start, end int) []byte) int64 {
+	f.t.Helper()
+	path := filepath.Join(f.src.DataDir(), file)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	size := func(at int) int { return int(binlog.ParseHeader(content[at:]).Size) }
+	start := int(offset)
+	for range 2 {
+		start += size(start)
+	}
+	if err := os.WriteFile(path, damage(content, start, start+size(start)), 0o640); err != nil {
+		f.t.Fatal(err)
+	}
+	return int64(start)
+}
+
+func (f *fleet) purgeToNewest() {
+	f.t.Helper()
+	files, err := f.src.BinlogFiles()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := f.src.Exec(f.t.Context(), "PURGE BINARY LOGS TO '"+filepath.Base(files[len(files)-1])+"'"); err != nil {
+		f.t.Fatal(err)
 	}
 }

@@ -35,7 +35,7 @@ var errorReasons = []string{
 	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged,
 	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
 	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedTorn, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
-	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, zkpaths.BlockedClosed, zkpaths.BlockedGTIDMode, reasonOther,
+	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, zkpaths.BlockedClosed, zkpaths.BlockedGTIDMode, zkpaths.BlockedSourceCorrupt, reasonOther,
 }
 
 var gapReasons = []string{archive.ReasonFirst, archive.ReasonGap, archive.ReasonDiverged, archive.ReasonOtherSource, archive.ReasonClosed, reasonOther}

@@ -8,6 +8,7 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/internal/coord"
+	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
 
 	"github.com/rs/zerolog"
@@ -27,16 +28,17 @@ type term struct {
 	reports  *time.Timer    // fires when the next report is due
 	unsaid   bool           // status is newer than what ZooKeeper has
 
-	dumps     int64     // begun in this term
-	failures  int       // attempts that failed in a row
-	conflicts int       // attempts in a row that met another writer
-	retryAt   time.Time // when the next attempt is due
-	away      time.Time // since when the source or the store cannot be reached; zero: reached
-	doubted   bool      // the last dump failed although it was open: the next one has to show more
-	replaced  bool      // a write was refused: somebody else is primary
-	handOn    bool      // the last dump found a block that others have not looked for yet
-	found     string    // what the last dump found in the stream: the reason of a new timeline
-	torn      bool      // the last dump has taken all that the source can send of a file
+	dumps     int64                // begun in this term
+	failures  int                  // attempts that failed in a row
+	conflicts int                  // attempts in a row that met another writer
+	retryAt   time.Time            // when the next attempt is due
+	away      time.Time            // since when the source or the store cannot be reached; zero: reached
+	doubted   bool                 // the last dump failed although it was open: the next one has to show more
+	replaced  bool                 // a write was refused: somebody else is primary
+	handOn    bool                 // the last dump found a block that others have not looked for yet
+	found     string               // what the last dump found in the stream: the reason of a new timeline
+	torn      bool                 // the last dump has taken all that the source can send of a file
+	corrupt   *source.CorruptError // the fault in what the source sent that ended the last dump, or nil
 	watchdog  watchdog
 	walked    bool // the checkpoint has been brought to the chain's end in this term
 	marked    bool // no more is done about the spec's owner
@@ -296,7 +298,7 @@ func (t *term) ended(err error) {
 	trouble := t.dump.judgeEnd(err)
 	t.doubted = t.doubted || t.dump.disproved(trouble)
 	// The next attempt looks at the file behind; if this one did, it is to be waited with.
-	t.torn = trouble.kind == endedTorn && !t.dump.torn
+	t.torn, t.corrupt = trouble.kind == endedTorn && !t.dump.torn, corruptIn(err)
 	seen, spec := t.dump.seen, t.dump.spec
 	t.dump = nil
 	t.m.tally.ended(trouble)

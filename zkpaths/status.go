@@ -26,6 +26,7 @@ const (
 	BlockedNewerFormat   = "newer-format"
 	BlockedBadSpec       = "bad-spec"       // the spec is unreadable, or no worker can work by it
 	BlockedTorn          = "torn"           // the source can send no more of a file, and what follows is not proven
+	BlockedSourceCorrupt = "source-corrupt" // a file of the source's is corrupt: no replica can pass
 	BlockedGTIDMode      = "gtid-mode"      // the source does not send, in its gtid_mode, what it logged in another one
 	BlockedArchiveBroken = "archive-broken" // an object on the chain is unreadable
 	BlockedClosed        = "closed"         // the newest timeline is closed, and not for what is found now

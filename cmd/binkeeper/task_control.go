@@ -39,8 +39,8 @@ var answers = []struct {
 	flag, answer, help string
 	reasons            []string
 }{
-	{"accept-gap", zkpaths.AcceptGap, "what the source purged is lost: begin a new timeline, and record the gap for ever",
-		[]string{zkpaths.BlockedPurged}},
+	{"accept-gap", zkpaths.AcceptGap, "what the source purged, or cannot send any more, is lost: begin a new timeline, and record the gap for ever",
+		[]string{zkpaths.BlockedPurged, zkpaths.BlockedTorn, zkpaths.BlockedSourceCorrupt}},
 	{"accept-new-timeline", zkpaths.AcceptNewTimeline, "the source's history is another one now: begin a new timeline",
 		[]string{zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedClosed}},
 	{"accept-archive", zkpaths.AcceptArchive, "the archive ends before the checkpoint: go on from the archive's end",

@@ -129,6 +129,9 @@ func TestAcceptance(t *testing.T) {
 		want                string // the answer, "" for a conflict
 	}{
 		{"accept-gap", "blocked", "purged", "gap"},
+		{"accept-gap", "blocked", "torn", "gap"},
+		{"accept-gap", "blocked", "source-corrupt", "gap"},
+		{"accept-gap", "blocked", "gtid-mode", ""},
 		{"accept-new-timeline", "blocked", "diverged", "new-timeline"},
 		{"accept-new-timeline", "blocked", "closed", "new-timeline"},
 		{"accept-new-timeline", "blocked", "other-source", "new-timeline"},

@@ -148,7 +148,12 @@ func dumpError(code uint16, message string) error {
 		"could not find next log":        ErrFileNotFound,
 		"position > file size":           ErrPastEnd, // MySQL
 		"from impossible position":       ErrPastEnd, // MariaDB
-		"truncated in the middle of":     ErrTorn,    // MariaDB; MySQL cuts such an end off when it starts
+		"did not pass crc check":         errUnreadable,
+		"bogus data in log event":        errUnreadable,
+		"corrupted data in log event":    errUnreadable,
+		"exceeded max_allowed_packet":    errUnreadable, // by what stands in the place of a size
+		"I/O error reading":              errUnreadable,
+		"truncated in the middle of":     ErrTorn, // MariaDB; MySQL cuts such an end off when it starts
 	} {
 		if strings.Contains(message, words) {
 			return fmt.Errorf("%w: %w", meaning, err)

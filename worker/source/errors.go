@@ -32,8 +32,12 @@ var (
 	ErrUnreachable = failure.New(failure.Source, "the source is unreachable")
 )
 
-// CorruptError is a stream that breaks the rules of a binlog: what came is not
-// to be archived.
+// errUnreadable is a file that the source itself cannot read on in: a *CorruptError once
+// the stream knows where.
+var errUnreadable = errors.New("the source cannot read its own binlog file")
+
+// CorruptError is a stream that breaks the rules of a binlog, or of which the source says
+// so itself: what came is not to be archived.
 type CorruptError struct {
 	File    string
 	Offset  int64 // the end of what was right, in bytes

@@ -121,6 +121,8 @@ func (s *Stream) end(err error) error {
 		err = ended
 	} else if errors.Is(err, io.EOF) {
 		err = fmt.Errorf("read %s after offset %d: the source has closed the connection: %w", s.file, s.offset, io.ErrUnexpectedEOF)
+	} else if errors.Is(err, errUnreadable) {
+		err = s.corrupt("%v", err)
 	} else if corrupt := (*CorruptError)(nil); !errors.As(err, &corrupt) {
 		err = fmt.Errorf("read %s after offset %d: %w", s.file, s.offset, err)
 	}

@@ -376,3 +376,31 @@ func BenchmarkNext(b *testing.B) {
 		}
 	}
 }
+
+// What the source itself cannot read is corrupt where the stream stands. Other refusals are not.
+func TestSourceCannotRead(t *testing.T) {
+	tests := []struct {
+		message string
+		corrupt bool
+	}{
+		{"event read from binlog did not pass crc check; the first event '' at 4", true},
+		{"bogus data in log event; the first event '' at 4", true},
+		{"corrupted data in log event", true},
+		{"log event entry exceeded max_allowed_packet; Increase max_allowed_packet on source", true},
+		{"I/O error reading log event", true},
+		{"memory allocation failed reading log event", false},
+		{"A replica with the same server_uuid/server_id as this replica has connected to the source", false},
+	}
+	for _, tt := range tests {
+		r := record("mysql").start("mysql-bin.000001").transaction(1)
+		at := r.offset
+		s, _ := r.refuse(1236, tt.message).stream(t, 4, 0)
+		_, _, err := readAll(t, s)
+		corrupt := (*CorruptError)(nil)
+		if errors.As(err, &corrupt) != tt.corrupt {
+			t.Errorf("%q: %v, want corrupt: %v", tt.message, err, tt.corrupt)
+		} else if tt.corrupt && (corrupt.File != "mysql-bin.000001" || corrupt.Offset != at || !strings.Contains(corrupt.Problem, tt.message)) {
+			t.Errorf("%q: %+v, want word of it at %d", tt.message, corrupt, at)
+		}
+	}
+}
