@@ -54,8 +54,13 @@ func (c *Compressor) Compress(dst, raw []byte) []byte {
 	if len(raw) == 0 {
 		return dst
 	}
-	enc := <-c.idle
-	defer func() { c.idle <- enc }()
+	enc, done := <-c.idle, false
+	defer func() {
+		if !done { // a panic has left it half used
+			enc = newEncoder()
+		}
+		c.idle <- enc
+	}()
 	effort := suited(enc, raw)
 	had, frames := len(dst), max(1, (len(raw)+rawFrame/2)/rawFrame)
 	for left := frames; left > 0; left-- {
@@ -66,6 +71,7 @@ func (c *Compressor) Compress(dst, raw []byte) []byte {
 			dst = slices.Grow(dst, (len(dst)-had)*(left-1)*17/16)
 		}
 	}
+	done = true
 	return dst
 }
 

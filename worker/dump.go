@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"binkeeper/archive"
+	"binkeeper/internal/guard"
 	"binkeeper/internal/secret"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
@@ -53,7 +54,7 @@ func startDump(ctx context.Context, t *term) *dump {
 		defer close(d.done)
 		defer t.m.tally.end()
 		defer d.abort(nil)
-		d.err = d.run()
+		d.err = guard.Call(d.run)
 		if d.err != nil && d.reading.Err() != nil && errors.Is(d.err, context.Canceled) {
 			d.err = nil // it was told to
 		}

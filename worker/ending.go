@@ -71,6 +71,7 @@ const (
 	endedByConflict                // another writer has appended
 	endedCutOff                    // a write that has to be fenced needs ZooKeeper, which is away
 	endedBlocked                   // an operator must decide
+	endedByPanic                   // a bug: nothing that this term has made is to be relied on
 	endedTorn                      // the source can send no more of the file
 	endedByTrouble                 // the source or the store; to be tried again
 )
@@ -128,6 +129,8 @@ func judgeEnd(err error) ending {
 	switch {
 	case err == nil, errors.Is(err, errTermOver), errors.Is(err, context.Canceled):
 		return ending{kind: endedInOrder}
+	case panicked(err) != nil:
+		return saying(endedByPanic, reasonPanic)
 	case errors.Is(err, coord.ErrFenced):
 		return ending{kind: endedFenced}
 	case errors.As(err, &conflict):

@@ -9,10 +9,9 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/internal/gtid"
+	"binkeeper/internal/guard"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
-
-	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -72,7 +71,7 @@ func newPipeline(d *dump, arch *archive.Archive, end archive.End, s stream, c *c
 // committed; or why a later stage failed, which ends the stream. It returns nil
 // when reading was ended in order.
 func (p *pipeline) run() error {
-	g, ctx := errgroup.WithContext(p.d.working)
+	g, ctx := guard.WithContext(p.d.working)
 	defer context.AfterFunc(ctx, p.d.stop)()
 	for range min(compressors, runtime.GOMAXPROCS(0)) {
 		g.Go(func() error { p.compress(); return nil })
@@ -85,13 +84,13 @@ func (p *pipeline) run() error {
 	looking, endLook := context.WithCancel(ctx)
 	var moved error
 	g.Go(func() error {
-		if moved = p.d.watch(looking, p.arch); moved != nil {
+		if moved = guard.Call(func() error { return p.d.watch(looking, p.arch) }); moved != nil {
 			p.d.stop() // what was read of the server that is gone is still stored
 		}
 		return nil
 	})
 
-	readErr := p.read(ctx)
+	readErr := guard.Call(func() error { return p.read(ctx) })
 	inOrder := p.d.reading.Err() != nil // before anything below ends it too
 	endLook()
 	close(p.work)
@@ -102,7 +101,7 @@ func (p *pipeline) run() error {
 	switch {
 	case moved != nil:
 		return moved
-	case inOrder:
+	case inOrder && panicked(readErr) == nil:
 		return nil
 	}
 	return readErr

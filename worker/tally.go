@@ -28,11 +28,12 @@ const (
 	reasonConflict     = "conflict"     // another writer has appended
 	reasonCoordination = "coordination" // ZooKeeper is away, or a claim came too late
 	reasonWedged       = "wedged"       // the watchdog has given a term up
+	reasonPanic        = "panic"        // a bug has ended a term
 	reasonOther        = "other"
 )
 
 var errorReasons = []string{
-	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged,
+	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged, reasonPanic,
 	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
 	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedTorn, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
 	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, zkpaths.BlockedClosed, zkpaths.BlockedGTIDMode, zkpaths.BlockedSourceCorrupt, reasonOther,
@@ -138,7 +139,7 @@ func (t *tally) erred(err error) {
 // ended counts how a dump has ended.
 func (t *tally) ended(e ending) {
 	switch e.kind {
-	case endedInOrder:
+	case endedInOrder, endedByPanic: // which the member counts
 	case endedFenced:
 		t.fenced.Add(1)
 	case endedByConflict:

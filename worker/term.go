@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type term struct {
 	away      time.Time            // since when the source or the store cannot be reached; zero: reached
 	doubted   bool                 // the last dump failed although it was open: the next one has to show more
 	replaced  bool                 // a write was refused: somebody else is primary
+	broken    error                // the last dump's panic
 	handOn    bool                 // the last dump found a block that others have not looked for yet
 	found     string               // what the last dump found in the stream: the reason of a new timeline
 	torn      bool                 // the last dump has taken all that the source can send of a file
@@ -50,24 +52,24 @@ func newTerm(m *member, t *coord.Term, status zkpaths.Status) *term {
 }
 
 // run serves the term to its end. It returns the instance that stands for this
-// worker after a yield, and why the term ended.
+// worker after a yield, and why the term ended: a panic of the dump's, before all else.
 func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause error) {
 	defer t.drop()
 	t.reports = time.NewTimer(t.m.w.bounds.report)
 	defer t.reports.Stop()
-	for alive.Err() == nil {
+	for alive.Err() == nil && t.broken == nil {
 		changed := t.m.sess.Changed()
 		t.stopping = stop.Err() != nil
 		action := decideInTerm(t.observed())
 		next, done, err := t.act(alive, action)
 		if done {
-			return next, err
+			return next, cmp.Or(t.broken, err)
 		}
 		if action != endDump {
 			t.await(stop, alive, changed)
 		}
 	}
-	return nil, t.m.sess.Err()
+	return nil, cmp.Or(t.broken, t.m.sess.Err())
 }
 
 func (t *term) observed() tenure {
@@ -190,25 +192,6 @@ func (t *term) commit(ctx context.Context, next zkpaths.LastCommit) error {
 	return err
 }
 
-// resign leaves the line without a word, because something hangs that cannot be
-// waited for.
-func (t *term) resign(ctx context.Context) error {
-	t.m.tally.errors.add(reasonWedged)
-	t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
-	for {
-		changed := t.m.sess.Changed()
-		err := t.bounded(ctx, t.t.Resign)
-		if !errors.Is(err, coord.ErrDisconnected) {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return err
-		}
-	}
-}
-
 // endDump ends the dump in good order: what has been read is archived and
 // committed. It is false when the dump hangs, or ctx has ended first.
 func (t *term) endDump(ctx context.Context) bool {
@@ -308,6 +291,9 @@ func (t *term) ended(err error) {
 		return
 	case endedFenced:
 		t.replaced = true
+		return
+	case endedByPanic:
+		t.broken = err
 		return
 	case endedByConflict:
 		// The barrier of the next attempt tells whether this is still the primary's term.

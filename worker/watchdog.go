@@ -1,6 +1,12 @@
 package worker
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
+
+	"binkeeper/internal/coord"
+)
 
 // A watchdog tells a wedged dump from one that has nothing to do or is being
 // retried. The session's pings go on in a process that is stuck, so nothing else
@@ -19,4 +25,23 @@ func (w *watchdog) look(moved int64, waiting bool, now time.Time, bound time.Dur
 		return
 	}
 	w.wedged = now.Sub(w.since) >= bound
+}
+
+// resign leaves the line without a word, because something hangs that cannot be
+// waited for.
+func (t *term) resign(ctx context.Context) error {
+	t.m.tally.errors.add(reasonWedged)
+	t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
+	for {
+		changed := t.m.sess.Changed()
+		err := t.bounded(ctx, t.t.Resign)
+		if !errors.Is(err, coord.ErrDisconnected) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

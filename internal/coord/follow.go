@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"binkeeper/internal/guard"
 	"binkeeper/zkpaths"
 )
 
@@ -125,7 +126,12 @@ func follow[T any](ctx context.Context, s *Session, path string,
 		defer close(values)
 		refused := backoff{session: s}
 		for {
-			value, fresh, err := look(ctx, watch != nil)
+			var value T
+			var fresh <-chan zk.Event
+			err := guard.Call(func() (err error) {
+				value, fresh, err = look(ctx, watch != nil)
+				return err
+			})
 			pause := s.relist
 			switch {
 			case passing(err):
@@ -151,7 +157,11 @@ func follow[T any](ctx context.Context, s *Session, path string,
 				}
 				pause = brokenPause
 			case !isOver(err) && ctx.Err() == nil:
-				s.cfg.Logger.Warn().Err(err).Str("path", path).Msg("cannot read a znode")
+				unread := s.cfg.Logger.Warn().Err(err).Str("path", path)
+				if p := (*guard.PanicError)(nil); errors.As(err, &p) { // what was seen last holds on
+					unread.Str("stack", string(p.Stack)).Str("hint", p.Hint())
+				}
+				unread.Msg("cannot read a znode")
 			}
 			select {
 			case <-ctx.Done():
