@@ -203,3 +203,22 @@ func TestOwnerForeignNames(t *testing.T) {
 		t.Errorf("the archive is %q's", got)
 	}
 }
+
+// TestSyncOfOwner makes the owner durable that the archive has now; one before it, lost by
+// a hand, keeps no worker from going on.
+func TestSyncOfOwner(t *testing.T) {
+	b := sample(t)
+	b.adopt("second")
+	b.remove(b.dir + "/orders/task.json")
+	if err := b.Sync(t.Context(), b.end); err != nil {
+		t.Errorf("without task.json: %v", err)
+	}
+	b.adopt("third")
+	b.remove(b.dir + "/orders/owners/00000002.json")
+	if err := b.Sync(t.Context(), b.end); err != nil {
+		t.Errorf("without the second owner: %v", err)
+	}
+	if report, err := b.Verify(t.Context()); err != nil || report.OK {
+		t.Errorf("verify: %+v, %v; want it to miss task.json", report, err)
+	}
+}

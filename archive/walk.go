@@ -71,10 +71,11 @@ func (a *Archive) Sync(ctx context.Context, end End) error {
 	if err != nil {
 		return err
 	}
-	names := []string{a.ownerObject(1)}
-	for _, n := range adoptions {
-		names = append(names, a.ownerObject(n))
+	owner := int64(1)
+	if len(adoptions) > 0 {
+		owner = adoptions[len(adoptions)-1]
 	}
+	names := []string{a.ownerObject(owner)}
 	if end.Timeline > 0 {
 		names = append(names, a.timelineObject(end.Timeline))
 	}
