@@ -92,6 +92,9 @@ func (a *Archive) Adopt(ctx context.Context, o Owner) (Owner, error) {
 	for err == nil && before.TaskUID != o.TaskUID {
 		o.Format, o.Task, o.CreatedAt = Format, a.task, o.CreatedAt.UTC()
 		o.Number, o.TookOver = before.Number+1, before.TaskUID
+		if err = a.store.Sync(ctx, a.ownerObject(before.Number)); err != nil {
+			return Owner{}, err
+		}
 		if err = createObject(ctx, a.store, a.ownerObject(o.Number), o); err == nil {
 			return o, nil
 		}

@@ -218,7 +218,7 @@ func TestSyncOfOwner(t *testing.T) {
 	if err := b.Sync(t.Context(), b.end); err != nil {
 		t.Errorf("without the second owner: %v", err)
 	}
-	if report, err := b.Verify(t.Context()); err != nil || report.OK {
+	if report, err := b.Verify(t.Context(), nil); err != nil || report.OK {
 		t.Errorf("verify: %+v, %v; want it to miss task.json", report, err)
 	}
 }
