@@ -1,8 +1,10 @@
 package monitor
 
 import (
+	"maps"
 	"time"
 
+	"binkeeper/internal/coord"
 	"binkeeper/zkpaths"
 )
 
@@ -28,30 +30,74 @@ func (b *board) swept() {
 	b.judgeSight()
 }
 
-// listed forgets tasks that are gone: what was told of them is over.
-func (b *board) listed(ids []string) {
+// listed takes in which tasks there are. Of those that are gone it forgets the ones
+// that were removed, or that were to be: what was told of them is over. The others
+// have vanished.
+func (b *board) listed(list coord.TaskList) {
 	b.there = map[string]bool{}
-	for _, id := range ids {
+	for _, id := range list.IDs {
 		b.there[id] = true
-	}
-	for id := range b.fleet {
-		if !b.there[id] {
-			delete(b.fleet, id)
+		if b.fleet[id] == nil {
+			b.know(id, true) // until it is seen
 		}
 	}
+	for id := range b.known {
+		switch {
+		case b.there[id]:
+		case list.Removed.Has(id):
+			b.know(id, false)
+		default:
+			b.vanished(id)
+		}
+	}
+	maps.DeleteFunc(b.fleet, func(id string, _ *memory) bool { return !b.there[id] && !b.known[id] })
 	for _, id := range b.ledger.tasks() {
-		if !b.there[id] {
+		if b.fleet[id] == nil && !b.there[id] {
 			b.settle(id, nil, 0)
 		}
 	}
 }
 
-// saw takes in a look at a task. One that is not listed was removed meanwhile.
+// know remembers a task, or forgets it.
+func (b *board) know(id string, known bool) {
+	if b.known[id] == known {
+		return
+	}
+	if known {
+		b.known[id] = true
+	} else {
+		delete(b.known, id)
+	}
+	b.remember()
+}
+
+// vanished takes in that a known task is gone. It may be known from an earlier
+// process only.
+func (b *board) vanished(id string) {
+	now := b.sight.now(b.at)
+	m := b.fleet[id]
+	if m == nil {
+		m = &memory{since: now, moved: now, advanced: now, firing: b.ledger.of(id)}
+		m.last.ID = id
+		b.fleet[id] = m
+	}
+	if !m.last.Vanished {
+		m.vanish(now)
+		b.judge(id, m, now)
+	}
+}
+
+// saw takes in a look at a task. One that is not listed is gone meanwhile, and one
+// that had vanished begins anew.
 func (b *board) saw(o Observation) {
 	if !b.there[o.ID] {
 		return
 	}
+	b.know(o.ID, o.Desired != zkpaths.Removed)
 	before := b.fleet[o.ID]
+	if before != nil && before.last.Vanished {
+		before = nil
+	}
 	said := b.ledger.of(o.ID)
 	m, changes := decide(before, said, o, b.sight.now(b.at), b.limits)
 	b.fleet[o.ID] = &m
@@ -145,9 +191,13 @@ func (b *board) send(a *Alert) {
 	for _, c := range b.channels {
 		c.offer(a)
 	}
-	if a.once() {
-		return // nothing to remember
+	if !a.once() {
+		b.remember()
 	}
+}
+
+// remember has the state file written.
+func (b *board) remember() {
 	select {
 	case b.changed <- struct{}{}:
 	default:

@@ -71,8 +71,16 @@ var conditions = []condition{
 	{taskDown, Critical,
 		func(m *memory, _ time.Time) time.Time { return m.down },
 		func(l Limits) time.Duration { return l.DownAfter },
-		func(o *Observation) string { return "Nobody archives " + o.ID },
+		func(o *Observation) string {
+			if o.Vanished {
+				return o.ID + " has vanished from ZooKeeper, and nobody archives it"
+			}
+			return "Nobody archives " + o.ID
+		},
 		func(m *memory, l Limits) string {
+			if o := &m.last; o.Vanished {
+				return fmt.Sprintf("Task %s has vanished: its znodes are gone, and nobody has removed it. Nothing of its binlog is archived. Next step: %s", o.ID, o.Hint)
+			}
 			return fmt.Sprintf("No worker stands in the line of task %s: nothing of its binlog is archived.", m.last.ID)
 		}},
 	{taskBlocked, Critical,

@@ -94,7 +94,7 @@ func (m *memory) note(earlier *Observation, now time.Time) {
 	o := &m.last
 	running := o.Desired == zkpaths.Running
 	there := o.Desired != zkpaths.Removed
-	mark(&m.down, running && o.Instances == 0, now)
+	mark(&m.down, o.Vanished || running && o.Instances == 0, now)
 	mark(&m.alone, running && o.Instances == 1, now)
 	mark(&m.blocked, there && (o.Trouble != nil || o.State == zkpaths.StateBlocked), now)
 	mark(&m.risk, there && o.PurgeMargin.Known && o.PurgeMargin.Files < safeMargin, now)
@@ -132,12 +132,27 @@ func ended(o Observation) end {
 	return end{o.Timeline, o.File, o.StatusFile, o.Position, o.StatusEnd}
 }
 
+// vanish takes in that the task is gone without having been removed.
+func (m *memory) vanish(now time.Time) {
+	earlier := m.last
+	m.keep(earlier.vanished())
+	m.note(&earlier, now)
+}
+
 // judge says which conditions fire. One that was said before m's first observation
-// goes on for as long as everything has been so since then.
+// goes on for as long as everything has been so since then. Of a task that has
+// vanished nothing more is known than that it is down: its other conditions stay as
+// they are.
 func (m *memory) judge(now time.Time, limits Limits) {
 	m.takeovers = recent(m.takeovers, now)
 	var firing conditionSet
 	for c, condition := range conditions {
+		if m.last.Vanished && condition.name != taskDown {
+			if m.firing.has(c) {
+				firing = firing.with(c)
+			}
+			continue
+		}
 		begun := condition.begun(m, now)
 		if m.last.Desired == zkpaths.Removed || begun.IsZero() {
 			continue

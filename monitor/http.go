@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"binkeeper/internal/api"
+	"binkeeper/zkpaths"
 )
 
 // deadAfter is how long the monitor's loop may be silent: it turns every second.
@@ -131,7 +132,7 @@ func (m *Monitor) firing() []*Alert {
 
 // read is what a scrape shows.
 func (m *Monitor) read() reading {
-	r := reading{states: map[string]int{}, instances: map[string]int{}, firing: map[[2]string]int{}, queues: map[string]int{}}
+	r := reading{states: map[string]int{}, instances: map[string]int{}, vanished: map[string]bool{}, firing: map[[2]string]int{}, queues: map[string]int{}}
 	for _, c := range m.channels {
 		r.queues[c.name] = c.length()
 	}
@@ -143,6 +144,10 @@ func (m *Monitor) read() reading {
 	}
 	for id, task := range m.fleet {
 		state := task.last.State
+		if task.last.Vanished {
+			state = zkpaths.ReasonVanished
+			r.vanished[id] = true
+		}
 		if !slices.Contains(states, state) {
 			state = stateUnknown
 		}

@@ -14,7 +14,7 @@ const namespace = "binkeeper"
 // stateUnknown stands for a task whose state cannot be read.
 const stateUnknown = "unknown"
 
-var states = []string{zkpaths.StateStopped, zkpaths.StateStarting, zkpaths.StateRunning, zkpaths.StateBlocked, zkpaths.StatePaused, stateUnknown}
+var states = []string{zkpaths.StateStopped, zkpaths.StateStarting, zkpaths.StateRunning, zkpaths.StateBlocked, zkpaths.StatePaused, stateUnknown, zkpaths.ReasonVanished}
 
 // A reading is what a scrape shows of the monitor's tasks and alerts.
 type reading struct {
@@ -22,6 +22,7 @@ type reading struct {
 	scanned   float64        // s since 1970; 0: never
 	states    map[string]int // tasks by state
 	instances map[string]int // by task
+	vanished  map[string]bool
 	firing    map[[2]string]int
 	queues    map[string]int // by channel
 }
@@ -33,7 +34,7 @@ type meters struct {
 	drops         *prometheus.CounterVec
 	lastSuccess   *prometheus.GaugeVec
 	read          func() reading
-	descs         struct{ connected, scanned, tasks, instances, firing, queue *prometheus.Desc }
+	descs         struct{ connected, scanned, tasks, instances, vanished, firing, queue *prometheus.Desc }
 }
 
 func newMeters(version string, read func() reading) *meters {
@@ -56,6 +57,7 @@ func newMeters(version string, read func() reading) *meters {
 	m.descs.scanned = desc("monitor_last_scan_timestamp_seconds", "When the monitor last finished a look at every task; 0: never.")
 	m.descs.tasks = desc("tasks", "Tasks by state.", "state")
 	m.descs.instances = desc("task_instances", "Workers that stand in the task's line.", "task")
+	m.descs.vanished = desc("task_vanished", "Whether the task is gone from ZooKeeper without having been removed.", "task")
 	m.descs.firing = desc("alerts_active", "Alerts that fire.", "alertname", "severity")
 	m.descs.queue = desc("notification_queue_length", "Alerts that wait for delivery.", "channel")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -91,7 +93,7 @@ func (m *meters) dropped(channel string) { m.drops.WithLabelValues(channel).Inc(
 // Describe is prometheus.Collector's.
 func (m *meters) Describe(descs chan<- *prometheus.Desc) {
 	d := m.descs
-	for _, desc := range []*prometheus.Desc{d.connected, d.scanned, d.tasks, d.instances, d.firing, d.queue} {
+	for _, desc := range []*prometheus.Desc{d.connected, d.scanned, d.tasks, d.instances, d.vanished, d.firing, d.queue} {
 		descs <- desc
 	}
 }
@@ -113,6 +115,11 @@ func (m *meters) Collect(series chan<- prometheus.Metric) {
 	}
 	for task, n := range r.instances {
 		gauge(m.descs.instances, float64(n), task)
+		vanished := 0.0
+		if r.vanished[task] {
+			vanished = 1
+		}
+		gauge(m.descs.vanished, vanished, task)
 	}
 	for _, c := range conditions {
 		gauge(m.descs.firing, float64(r.firing[[2]string{c.name, c.severity}]), c.name, c.severity)

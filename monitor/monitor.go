@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +58,7 @@ type Monitor struct {
 	mu     sync.Mutex // of what Run's goroutine writes
 	fleet  map[string]*memory
 	there  map[string]bool // the tasks that are listed
+	known  map[string]bool // the tasks that are there or have vanished, and are not being removed
 	ledger ledger
 	sight  sight
 	limits Limits
@@ -67,7 +70,7 @@ func New(cfg Config) (*Monitor, error) {
 	now := time.Now()
 	m := &Monitor{
 		cfg: cfg, logger: cfg.Logger, changed: make(chan struct{}, 1),
-		fleet: map[string]*memory{}, there: map[string]bool{}, ledger: ledger{}, sight: newSight(now), limits: cfg.Limits,
+		fleet: map[string]*memory{}, there: map[string]bool{}, known: map[string]bool{}, ledger: ledger{}, sight: newSight(now), limits: cfg.Limits,
 	}
 	m.limits.DownAfter = coord.DefaultTimeout + grace
 	m.ticked.Store(now.UnixNano())
@@ -141,6 +144,9 @@ func (m *Monitor) restore(now time.Time) error {
 	} else if err != nil {
 		m.logger.Error().Err(err).Msg("what an earlier monitor said is not known: it is said again")
 	}
+	for _, id := range saved.Tasks {
+		m.known[id] = true
+	}
 	var firing []*Alert
 	for _, e := range saved.Firing {
 		if e.Said.After(now) { // the wall clock was set back
@@ -167,7 +173,7 @@ func (m *Monitor) save() error {
 	}
 	state := savedState{SavedAt: time.Now().UTC(), Pending: map[string][]*Alert{}}
 	m.mu.Lock()
-	state.Firing = m.ledger.entries()
+	state.Firing, state.Tasks = m.ledger.entries(), slices.Sorted(maps.Keys(m.known))
 	m.mu.Unlock()
 	for _, c := range m.channels {
 		if pending := c.pending(); len(pending) > 0 {

@@ -31,6 +31,7 @@ type Row struct {
 type Observation struct {
 	Row
 	Instances   int
+	Vanished    bool   // the task is gone without having been removed: the rest is what was last known
 	Trouble     error  // why a payload cannot be used: *zkpaths.UnreadableError or *zkpaths.NewerFormatError
 	Speaks      bool   // whether there is a status to go by
 	StatusTerm  int64  // what the status says; Row.Term is the checkpoint's
@@ -79,6 +80,17 @@ func durableTime(s zkpaths.Status) zkpaths.Time {
 		return s.UpdatedAt
 	}
 	return s.DurableTime
+}
+
+// Vanished is a task of which nothing is known but that it is gone without having been
+// removed.
+func Vanished(id string) Observation { return Observation{Row: Row{ID: id}}.vanished() }
+
+// vanished is o once the task is gone.
+func (o Observation) vanished() Observation {
+	o.Vanished, o.Instances, o.State, o.Primary, o.Standbys = true, 0, "", "", []string{}
+	o.Reason, o.Hint, o.Detail = zkpaths.ReasonVanished, zkpaths.HintVanished(o.ID), ""
+	return o
 }
 
 func (o *Observation) setCheckpoint(last zkpaths.LastCommit) {

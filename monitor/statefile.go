@@ -18,6 +18,7 @@ type savedState struct {
 	Format  int                 `json:"format"`
 	SavedAt time.Time           `json:"saved_at"`
 	Firing  []entry             `json:"firing"`
+	Tasks   []string            `json:"tasks"`   // the ids that are known: one that is gone without a removal has vanished
 	Pending map[string][]*Alert `json:"pending"` // by channel, oldest first
 }
 

@@ -24,7 +24,7 @@ const (
 // A witness is told what a survey sees, in order and by one goroutine at a time.
 type witness interface {
 	opened(timeout time.Duration) // a session, and its negotiated timeout
-	listed(ids []string)          // all tasks that there are
+	listed(list coord.TaskList)   // all tasks that there are, and those that were removed
 	saw(o Observation)
 	checkpoint(id string, last zkpaths.LastCommit)
 	swept() // all tasks were seen
@@ -106,12 +106,12 @@ func (v *visit) followConnection(ctx context.Context) error {
 // followList looks at tasks that are new.
 func (v *visit) followList(ctx context.Context) error {
 	known := map[string]bool{}
-	for ids := range v.session.FollowTasks(ctx) {
-		v.tell(func(w witness) { w.listed(ids) })
-		first := v.setIDs(ids)
+	for list := range v.session.FollowTasks(ctx) {
+		v.tell(func(w witness) { w.listed(list) })
+		first := v.setIDs(list.IDs)
 		var fresh []string
 		now := map[string]bool{}
-		for _, id := range ids {
+		for _, id := range list.IDs {
 			now[id] = true
 			if !known[id] {
 				fresh = append(fresh, id)

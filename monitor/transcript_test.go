@@ -24,7 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the transcripts in testdat
 // indented, what is told. -rewrite writes what is told now.
 //
 //	opened TIMEOUT | lost | swept   of the session
-//	list [ID...]                    the tasks that there are
+//	list [ID...] [-ID...]           the tasks that there are; those that were removed
 //	see ID key=value...             a look; what is not named is as before
 //	wait DURATION                   seconds go by, with sweeps while all is well
 //	hang DURATION                   seconds go by, and no sweep comes to its end
@@ -111,7 +111,7 @@ func (p *play) step(verb string, args []string) {
 	case "swept":
 		b.swept()
 	case "list":
-		b.listed(args)
+		b.listed(listOf(args, p.now))
 	case "see":
 		b.saw(Observe(p.see(args[0], args[1:])))
 	case "wait":
@@ -129,6 +129,18 @@ func (p *play) step(verb string, args []string) {
 		p.t.Fatalf("no verb %q", verb)
 	}
 	p.flush()
+}
+
+func listOf(args []string, now time.Time) coord.TaskList {
+	var list coord.TaskList
+	for _, id := range args {
+		if removed, ok := strings.CutPrefix(id, "-"); ok {
+			list.Removed.Add(removed, now)
+		} else {
+			list.IDs = append(list.IDs, id)
+		}
+	}
+	return list
 }
 
 // wait lets seconds go by, in which all is seen again and again, as it is.

@@ -20,15 +20,15 @@ type fleet struct {
 	abort context.CancelFunc
 }
 
-// follow makes the members those of the tasks ids.
-func (f *fleet) follow(ctx context.Context, ids []string) {
+// follow makes the members those of the listed tasks.
+func (f *fleet) follow(ctx context.Context, list coord.TaskList) {
 	wanted := map[string]bool{}
-	for _, id := range ids {
+	for _, id := range list.IDs {
 		if zkpaths.CheckTaskID(id) == nil && f.w.matches(id) {
 			wanted[id] = true
 		}
 	}
-	f.w.meters.keep(wanted)
+	f.w.meters.keep(wanted, f.miss(ctx, wanted, list.Removed))
 	f.forget()
 	for id, stop := range f.stops {
 		if !wanted[id] {

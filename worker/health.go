@@ -68,6 +68,8 @@ type taskView struct {
 
 func (t taskView) summary() string {
 	switch {
+	case t.Role == "" && t.Reason != "":
+		return t.Reason
 	case t.Role == "":
 		return "not in the line"
 	case t.State == "":
@@ -82,10 +84,14 @@ func (w *Worker) taskViews() []taskView {
 	views := []taskView{}
 	for _, r := range w.meters.read() {
 		s := r.status
-		views = append(views, taskView{
+		view := taskView{
 			ID: r.task, Role: r.role, State: s.State, Term: s.Term, File: s.File, Position: s.Position,
 			BehindBytes: s.BehindBytes, DurableTime: s.DurableTime, Reason: s.Reason, Hint: s.Hint,
-		})
+		}
+		if r.vanished.Load() {
+			view.Reason, view.Hint = zkpaths.ReasonVanished, zkpaths.HintVanished(r.task)
+		}
+		views = append(views, view)
 	}
 	return views
 }

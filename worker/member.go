@@ -250,6 +250,9 @@ func (m *member) sawSpec(v coord.SpecView, ok bool) {
 		return
 	}
 	m.spec, m.specKnown = v, true
+	if !v.Gone {
+		m.tally.leaving.Store(v.Spec.Desired == zkpaths.Removed)
+	}
 }
 
 func (m *member) sawLine(line []zkpaths.Place, ok bool) {

@@ -78,16 +78,19 @@ func newMeters(w *Worker) *meters {
 	return m
 }
 
-// keep makes the tallies those of the tasks: what is new begins at 0, what is gone
-// is seen no more.
-func (m *meters) keep(tasks map[string]bool) {
+// keep makes the tallies those of the tasks, and of those that have vanished: what is
+// new begins at 0, what was removed is seen no more.
+func (m *meters) keep(tasks, vanished map[string]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.tallies, func(task string, _ *tally) bool { return !tasks[task] })
+	maps.DeleteFunc(m.tallies, func(task string, _ *tally) bool { return !tasks[task] && !vanished[task] })
 	for task := range tasks {
 		if m.tallies[task] == nil {
 			m.tallies[task] = newTally()
 		}
+	}
+	for task, t := range m.tallies {
+		t.vanished.Store(vanished[task])
 	}
 }
 

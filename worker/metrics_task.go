@@ -22,6 +22,8 @@ const (
 var taskMetrics = []taskMetric{
 	{"task_role", "Whether this worker has that role in the task.", gauge, "role",
 		func(r reading) map[string]float64 { return oneOf(roles, r.role) }},
+	{"task_vanished", "Whether the task is gone from ZooKeeper without having been removed.", gauge, "",
+		one(func(r reading) float64 { return number(r.vanished.Load()) })},
 	{"task_state", "Whether the task is in that state, as its primary says. 0 on a standby.", gauge, "state",
 		func(r reading) map[string]float64 { return oneOf(states, r.status.State) }},
 	{"task_term", "The newest term that this worker has served.", gauge, "",

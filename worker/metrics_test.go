@@ -41,7 +41,7 @@ func serve(w *Worker, tasks ...string) {
 	for _, task := range tasks {
 		wanted[task] = true
 	}
-	w.meters.keep(wanted)
+	w.meters.keep(wanted, nil)
 }
 
 // scrape returns the series of what is Binkeeper's, as name{label="value",...}.

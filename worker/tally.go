@@ -68,6 +68,8 @@ func (c counts) add(reason string) {
 type tally struct {
 	takeovers, reconnects, checkpoints, fenced, storedBytes atomic.Int64
 	errors, gaps                                            counts
+	leaving                                                 atomic.Bool // the newest spec says that the task is to be removed
+	vanished                                                atomic.Bool // the task is gone without having been removed
 
 	mu       sync.Mutex
 	role     string

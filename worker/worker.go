@@ -72,6 +72,7 @@ type Worker struct {
 	// it: one process never has two terms of one task at a time.
 	ended   map[string]chan struct{}
 	members sync.WaitGroup
+	served  served // Run's own
 
 	mu    sync.Mutex
 	ready error // why this worker can serve nothing now; nil: it can
@@ -95,6 +96,7 @@ func New(cfg Config) (*Worker, error) {
 		compressor: archive.NewCompressor(),
 		bounds:     defaultBounds,
 		ended:      map[string]chan struct{}{},
+		served:     served{known: map[string]bool{}, vanished: map[string]bool{}},
 		ready:      errors.New("no ZooKeeper session yet"),
 	}
 	w.meters = newMeters(w)
@@ -160,17 +162,18 @@ func (w *Worker) Run(ctx context.Context) error {
 	return nil
 }
 
+// node is what this worker publishes of itself. Only Run calls it.
 func (w *Worker) node() zkpaths.Worker {
 	host, _ := os.Hostname()
 	return zkpaths.Worker{
 		ServerID: w.cfg.ServerID, Host: host, PID: os.Getpid(), CPUs: runtime.NumCPU(),
-		Version: w.cfg.Version, Listen: w.cfg.Listen, StartedAt: zkpaths.At(w.started),
+		Version: w.cfg.Version, Listen: w.cfg.Listen, StartedAt: zkpaths.At(w.started), Vanished: w.served.names(),
 	}
 }
 
 func (w *Worker) instance() zkpaths.Instance {
-	n := w.node()
-	return zkpaths.Instance{ServerID: n.ServerID, Host: n.Host, PID: n.PID, Version: n.Version, StartedAt: n.StartedAt}
+	host, _ := os.Hostname()
+	return zkpaths.Instance{ServerID: w.cfg.ServerID, Host: host, PID: os.Getpid(), Version: w.cfg.Version, StartedAt: zkpaths.At(w.started)}
 }
 
 // serve keeps a member in the line of every matching task, in one session. It
@@ -206,12 +209,12 @@ func (w *Worker) serve(ctx context.Context, sess *coord.Session) (next *coord.Se
 			}
 			w.log.Warn().Msg("another ZooKeeper session stands; leaving the one that is cut off")
 			return s
-		case ids, ok := <-tasks:
+		case list, ok := <-tasks:
 			if !ok {
 				tasks = nil
 				continue
 			}
-			f.follow(ctx, ids)
+			f.follow(ctx, list)
 		}
 	}
 }

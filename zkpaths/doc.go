@@ -7,6 +7,11 @@
 //	/tasks/<id>/lastCommit                       LastCommit: the checkpoint
 //	/tasks/<id>/status                           Status: what the primary says of itself
 //	/workers/server_<serverID>                   Worker: who is alive; ephemeral
+//	/removed                                     Removals: the tasks that were removed last
+//
+// A task is removed in one step: its four nodes are deleted, and its id is entered in
+// /removed. So a task that was there, and stands neither there nor in /removed, has
+// vanished: its znodes were deleted by hand, or the ensemble has lost its data.
 //
 // The root of a connect string (host:port,host:port/root) stands in front of
 // every path; whoever holds the connection prefixes it.

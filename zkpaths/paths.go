@@ -12,10 +12,11 @@ import (
 	"unicode"
 )
 
-// The two parents of everything.
+// The two parents of everything, and the record of the tasks that were removed.
 const (
-	Tasks   = "/tasks"
-	Workers = "/workers"
+	Tasks        = "/tasks"
+	Workers      = "/workers"
+	RemovedTasks = "/removed"
 )
 
 var (

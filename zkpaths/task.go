@@ -82,9 +82,12 @@ const (
 	MaxInterval    = time.Hour
 )
 
-// Check reports the first value of s that no worker can work by.
+// Check reports the first value of s that no worker can work by. To be removed, a
+// task needs no other value.
 func (s *Spec) Check() error {
 	switch {
+	case s.Desired == Removed:
+		return nil
 	case s.Source == "":
 		return fmt.Errorf("source is empty")
 	case s.Archive == "":
@@ -128,6 +131,9 @@ type Worker struct {
 	Version   string `json:"version"`
 	Listen    string `json:"listen"` // host:port of its HTTP server, "" without one
 	StartedAt Time   `json:"started_at"`
+	// Vanished are the tasks that this worker has served and that are gone without
+	// having been removed, sorted: some of them where there are many.
+	Vanished []string `json:"vanished,omitempty"`
 }
 
 // LastCommit is the checkpoint: /tasks/<id>/lastCommit. The archive is the

@@ -36,7 +36,8 @@ func (p *program) check() *cobra.Command {
 		Long: `Look once at the health of all tasks, or of some, by the conditions of the
 monitor's alerts. One look has no history: what the monitor would give a minute
 counts at once, the age of durable_time is taken by this machine's clock, and
-whether a task stalls cannot be seen. The command fails when anything is wrong.
+whether a task stalls cannot be seen. A task that has vanished is seen where a
+worker misses it. The command fails when anything is wrong.
 
 With --nagios it is a plugin: one line with performance data, and the exit codes
 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN (such as no ZooKeeper, or no such task).
@@ -54,8 +55,8 @@ With --nagios it is a plugin: one line with performance data, and the exit codes
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var health checkOutput
 			err := p.inZooKeeper(cmd.Context(), func(ctx context.Context, s *coord.Session) error {
-				views, err := viewAll(ctx, s, args)
-				health = newCheckOutput(views, time.Now(), time.Duration(durableMaxAge))
+				seen, err := observeAll(ctx, s, args)
+				health = newCheckOutput(seen, time.Now(), time.Duration(durableMaxAge))
 				return err
 			})
 			if nagios {
@@ -104,6 +105,30 @@ func viewAll(ctx context.Context, s *coord.Session, ids []string) ([]coord.TaskV
 	return slices.DeleteFunc(views, func(v coord.TaskView) bool { return v.ID == "" }), nil
 }
 
+// observeAll looks at the tasks called ids, or at all and at those that workers miss.
+func observeAll(ctx context.Context, s *coord.Session, ids []string) ([]monitor.Observation, error) {
+	views, err := viewAll(ctx, s, ids)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]bool{}
+	var seen []monitor.Observation
+	for _, view := range views {
+		there[view.ID] = true
+		seen = append(seen, monitor.Observe(view))
+	}
+	if len(ids) > 0 {
+		return seen, nil
+	}
+	workers, err := s.Workers(ctx)
+	for _, id := range missed(workers) {
+		if !there[id] {
+			seen = append(seen, monitor.Vanished(id))
+		}
+	}
+	return seen, err
+}
+
 // A checkOutput is what check shows.
 type checkOutput struct {
 	Format   int               `json:"format"`
@@ -122,10 +147,9 @@ type checkedTask struct {
 	Instances   int     `json:"instances"`
 }
 
-func newCheckOutput(views []coord.TaskView, now time.Time, durableMaxAge time.Duration) checkOutput {
+func newCheckOutput(observed []monitor.Observation, now time.Time, durableMaxAge time.Duration) checkOutput {
 	out := checkOutput{Format: outputFormat, OK: true, Tasks: []checkedTask{}, Findings: []monitor.Finding{}}
-	for _, view := range views {
-		seen := monitor.Observe(view)
+	for _, seen := range observed {
 		task := checkedTask{ID: seen.ID, State: seen.State, DurableAge: monitor.DurableAge(seen, now).Seconds(), BehindBytes: seen.BehindBytes, Instances: seen.Instances}
 		for _, f := range monitor.Check(seen, now, durableMaxAge) {
 			out.OK = false

@@ -11,23 +11,26 @@ import (
 
 	"binkeeper/internal/cli"
 	"binkeeper/internal/coord"
+	"binkeeper/monitor"
 	"binkeeper/zkpaths"
 )
 
 var checkedAt = time.Date(2026, 11, 20, 10, 43, 0, 0, time.UTC)
 
-// checkedViews are a healthy task, one without a standby and one that nobody serves.
-func checkedViews() map[string]coord.TaskView {
+// checkedTasks are a healthy task, one without a standby, one that nobody serves and
+// one that has vanished.
+func checkedTasks() map[string]monitor.Observation {
 	views := map[string]coord.TaskView{
 		"well":  viewOf("1", zkpaths.StateRunning, "1", "2"),
 		"alone": viewOf("1", zkpaths.StateRunning, "1"),
 		"down":  viewOf("", zkpaths.StateRunning),
 	}
+	tasks := map[string]monitor.Observation{"lost": monitor.Vanished("lost")}
 	for id, view := range views {
 		view.ID, view.Status.DurableTime, view.Status.BehindBytes = id, zkpaths.At(checkedAt.Add(-2*time.Second)), 7
-		views[id] = view
+		tasks[id] = monitor.Observe(view)
 	}
-	return views
+	return tasks
 }
 
 func TestCheck(t *testing.T) {
@@ -44,14 +47,15 @@ func TestCheck(t *testing.T) {
 		{"well", []string{"well"}, nil, 0, "BINKEEPER OK - 1 tasks | tasks=1 critical=0 warning=0 'well_durable_age'=2s 'well_behind'=7B 'well_instances'=2", 0},
 		{"a warning", []string{"well", "alone"}, nil, 1, "BINKEEPER WARNING - alone has one worker only | tasks=2 critical=0 warning=1 'well_durable_age'=2s", 1},
 		{"critical", []string{"alone", "down"}, nil, 2, "BINKEEPER CRITICAL - alone has one worker only; Nobody archives down | tasks=2 critical=1 warning=1 ", 1},
+		{"vanished", []string{"lost"}, nil, 2, "BINKEEPER CRITICAL - lost has vanished from ZooKeeper, and nobody archives it | tasks=1 critical=1 warning=0 ", 1},
 		{"unknown", nil, away, 3, "BINKEEPER UNKNOWN - no / ZooKeeper at all\n", 0},
 	}
 	for _, test := range tests {
-		var views []coord.TaskView
+		var seen []monitor.Observation
 		for _, id := range test.tasks {
-			views = append(views, checkedViews()[id])
+			seen = append(seen, checkedTasks()[id])
 		}
-		health := newCheckOutput(views, checkedAt, time.Minute)
+		health := newCheckOutput(seen, checkedAt, time.Minute)
 		var out bytes.Buffer
 		cmd := &cobra.Command{}
 		cmd.SetOut(&out)
@@ -66,8 +70,8 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckTable(t *testing.T) {
-	views := checkedViews()
-	health := newCheckOutput([]coord.TaskView{views["down"], views["well"]}, checkedAt, time.Minute)
+	tasks := checkedTasks()
+	health := newCheckOutput([]monitor.Observation{tasks["down"], tasks["well"]}, checkedAt, time.Minute)
 	var out bytes.Buffer
 	if err := writeTable(&out, health.rows()); err != nil {
 		t.Fatal(err)

@@ -47,11 +47,12 @@ func (p *program) inSession(ctx context.Context, do func(context.Context, *coord
 // explain says of an error from a session that ZooKeeper is away, where that is
 // the trouble, and where to look for tasks that there are.
 func (p *program) explain(err error) error {
-	if errors.Is(err, coord.ErrNoTask) {
+	own := (*cli.ExitError)(nil)
+	if errors.Is(err, coord.ErrNoTask) && !errors.As(err, &own) {
 		return cli.Fail(cli.NotFound, "binkeeper task list shows the tasks that there are", "%w", err)
 	}
 	away := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, coord.ErrDisconnected)
-	if own := (*cli.ExitError)(nil); !away || errors.As(err, &own) || errors.Is(err, coord.ErrUnreachable) {
+	if !away || errors.As(err, &own) || errors.Is(err, coord.ErrUnreachable) {
 		return err
 	}
 	hint := "check that the ensemble has a quorum; --timeout says how long to try"

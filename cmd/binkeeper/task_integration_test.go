@@ -100,6 +100,26 @@ func TestTasks(t *testing.T) {
 	}
 	o.run(cli.OK, "task", "remove", "orders", "--wait")
 	o.run(cli.NotFound, "task", "show", "orders")
+	o.run(cli.NotFound, "task", "remove", "orders") // it is removed
+
+	// A worker misses one that it has served: its removal is put on record.
+	session := openSession(t, zookeeper)
+	if err := session.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1", Vanished: []string{"lost"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _ := o.run(cli.Failed, "check"); !strings.Contains(stdout, "Task lost has vanished") {
+		t.Errorf("check with a task that has vanished: %q", stdout)
+	}
+	if stdout, _ := o.run(cli.OK, "task", "remove", "lost"); !strings.Contains(stdout, "had vanished") {
+		t.Errorf("task remove of what has vanished: %q", stdout)
+	}
+	if _, stderr := o.run(cli.NotFound, "task", "remove", "forgotten"); !strings.Contains(stderr, "on record") {
+		t.Errorf("task remove of what nobody misses: %q", stderr)
+	}
+	listed := <-session.FollowTasks(t.Context())
+	if !listed.Removed.Has("lost") || !listed.Removed.Has("forgotten") || len(listed.IDs) != 1 {
+		t.Errorf("after the removals: %+v", listed)
+	}
 }
 
 func TestUsage(t *testing.T) {

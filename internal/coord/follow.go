@@ -31,24 +31,46 @@ type SpecView struct {
 	zxid    int64 // of the last change; 0 when gone
 }
 
-// FollowTasks sends the ids of all tasks, sorted, now and whenever they have
-// changed. Of this and the other followers: only the newest value that was not
-// received is kept, an unchanged one is not sent again, and nothing is sent while
-// disconnected. A change is seen at once by a watch, or within 20 s if ZooKeeper's
-// client loses it. The channel is closed when ctx or the session ends; the
-// follower is gone then.
-func (s *Session) FollowTasks(ctx context.Context) <-chan []string {
+// A TaskList is what a look at all tasks has found.
+type TaskList struct {
+	IDs     []string         // of all tasks, sorted
+	Removed zkpaths.Removals // as they were a moment after the tasks
+	zxid    int64            // of the last change of Removed; 0 when nothing was
+}
+
+// FollowTasks sends the list of all tasks, now and whenever it has changed, which
+// the record of a removal is too. Of this and the other followers: only the newest
+// value that was not received is kept, an unchanged one is not sent again, and
+// nothing is sent while disconnected. A change is seen at once by a watch, or within
+// 20 s if ZooKeeper's client loses it. The channel is closed when ctx or the session
+// ends; the follower is gone then.
+func (s *Session) FollowTasks(ctx context.Context) <-chan TaskList {
 	foreign := s.foreign(zkpaths.Tasks)
-	look := func(ctx context.Context, watched bool) ([]string, <-chan zk.Event, error) {
+	warned := int64(0) // of which change
+	look := func(ctx context.Context, watched bool) (TaskList, <-chan zk.Event, error) {
 		found, err := s.look(ctx, zkpaths.Tasks, watched, s.list, s.listWatched)
 		if err != nil {
-			return nil, nil, err
+			return TaskList{}, nil, err
 		}
-		ids, others := taskIDs(found.children)
+		var list TaskList
+		var others []string
+		list.IDs, others = taskIDs(found.children)
 		foreign(others)
-		return ids, found.watch, nil
+		// What is gone was removed before it was listed: its removal can be seen now.
+		removed, err := s.look(ctx, zkpaths.RemovedTasks, true, s.get, nil)
+		if err != nil {
+			return TaskList{}, nil, err
+		}
+		if removed.stat != nil {
+			list.zxid = removed.stat.Mzxid
+			if err := zkpaths.Decode(zkpaths.RemovedTasks, removed.data, &list.Removed); err != nil && warned != list.zxid {
+				warned = list.zxid
+				s.cfg.Logger.Warn().Err(err).Str("hint", hintOf(err)).Msg("which tasks were removed cannot be known")
+			}
+		}
+		return list, found.watch, nil
 	}
-	return follow(ctx, s, zkpaths.Tasks, look, slices.Equal)
+	return follow(ctx, s, zkpaths.Tasks, look, func(a, b TaskList) bool { return a.zxid == b.zxid && slices.Equal(a.IDs, b.IDs) })
 }
 
 // FollowLine sends the task's line, first in line first; it is empty when the

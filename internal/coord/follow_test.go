@@ -28,7 +28,7 @@ func TestFollow(t *testing.T) {
 	s.relist = 200 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	tasks, specs, line := s.FollowTasks(ctx), s.FollowSpec(ctx, "orders"), s.FollowLine(ctx, "orders")
-	if got := next(t, tasks, time.Second); len(got) != 0 {
+	if got := next(t, tasks, time.Second); len(got.IDs) != 0 {
 		t.Errorf("tasks %v, want none", got)
 	}
 	if got := next(t, specs, time.Second); !got.Gone {
@@ -38,7 +38,7 @@ func TestFollow(t *testing.T) {
 		t.Errorf("line %v, want none", got)
 	}
 	createTask(t, s, "orders")
-	if got := next(t, tasks, time.Second); fmt.Sprint(got) != "[orders]" {
+	if got := next(t, tasks, time.Second); fmt.Sprint(got.IDs) != "[orders]" {
 		t.Errorf("tasks %v", got)
 	}
 	if got := next(t, specs, time.Second); got.Gone || got.Err != nil || got.Spec.Source != testSpec().Source || got.Version != 0 {

@@ -42,23 +42,12 @@ func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) 
 	if err := s.prepare(ctx); err != nil {
 		return fmt.Errorf("create task %s: %w", id, err)
 	}
-	ops := []any{s.createOp(zkpaths.Task(id), data, zk.FlagPersistent)}
-	for _, leaf := range leaves(id, time.Now()) {
-		ops = append(ops, s.createOp(leaf.path, leaf.data, zk.FlagPersistent))
-	}
-	err = s.decide(ctx, func() error {
-		_, err := s.multi(ctx, ops...)
-		return err
-	}, func() (bool, error) {
-		found, err := s.get(ctx, zkpaths.Task(id))
-		switch {
-		case errors.Is(err, zk.ErrNoNode):
-			return false, nil
-		case err == nil && !bytes.Equal(found.data, data):
-			return false, zk.ErrNodeExists
+	for {
+		err = s.createOnce(ctx, id, data)
+		if !errors.Is(err, zk.ErrBadVersion) { // else another task was removed meanwhile
+			break
 		}
-		return err == nil, err
-	})
+	}
 	if errors.Is(err, zk.ErrNodeExists) {
 		err = ErrTaskExists
 	}
@@ -66,6 +55,45 @@ func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) 
 		return fmt.Errorf("create task %s: %w", id, err)
 	}
 	return nil
+}
+
+// createOnce makes the nodes of a task, and takes it out of those that were removed.
+// zk.ErrBadVersion: these have changed meanwhile.
+func (s *Session) createOnce(ctx context.Context, id string, spec []byte) error {
+	ops := []any{s.createOp(zkpaths.Task(id), spec, zk.FlagPersistent)}
+	for _, leaf := range leaves(id, time.Now()) {
+		ops = append(ops, s.createOp(leaf.path, leaf.data, zk.FlagPersistent))
+	}
+	var drop any
+	err := s.certain(ctx, func() error {
+		drop = nil
+		var removed zkpaths.Removals
+		version, wrong, err := s.part(ctx, zkpaths.RemovedTasks, &removed)
+		if err == nil && wrong == nil && removed.Has(id) {
+			removed.Drop(id)
+			drop = s.setOp(zkpaths.RemovedTasks, mustEncode(zkpaths.RemovedTasks, &removed), version)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if drop != nil {
+		ops = append(ops, drop)
+	}
+	return s.decide(ctx, func() error {
+		_, err := s.multi(ctx, ops...)
+		return err
+	}, func() (bool, error) {
+		found, err := s.get(ctx, zkpaths.Task(id))
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			return false, nil
+		case err == nil && !bytes.Equal(found.data, spec):
+			return false, zk.ErrNodeExists
+		}
+		return err == nil, err
+	})
 }
 
 // A leaf is a node below a task's, as it is when the task is new.
@@ -189,78 +217,4 @@ func (t *Term) SetSpec(ctx context.Context, spec zkpaths.Spec, version int32) er
 		return fmt.Errorf("set %s: %w", path, verdict(err))
 	}
 	return nil
-}
-
-// RemoveTask deletes a task's nodes, all or none; a task that is gone is fine.
-// An *InUseError: its spec does not say removed, or something stands below it.
-func (s *Session) RemoveTask(ctx context.Context, id string) error {
-	for {
-		var ops []any
-		err := s.certain(ctx, func() (err error) {
-			ops, err = s.removal(ctx, id)
-			return err
-		})
-		if errors.Is(err, ErrNoTask) {
-			return nil
-		}
-		if err == nil {
-			_, err = s.multi(ctx, ops...)
-		}
-		changed := errors.Is(err, zk.ErrNoNode) || errors.Is(err, zk.ErrNotEmpty) || errors.Is(err, zk.ErrBadVersion)
-		switch {
-		case err == nil:
-			return nil
-		case changed, errors.Is(err, errUnknown) && ctx.Err() == nil: // look again
-		default:
-			return fmt.Errorf("remove task %s: %w", id, err)
-		}
-	}
-}
-
-// removal reads what stands below a task and gives the operations that delete it
-// as it was read. ErrNoTask: there is no task.
-func (s *Session) removal(ctx context.Context, id string) ([]any, error) {
-	var spec zkpaths.Spec
-	task, err := s.get(ctx, zkpaths.Task(id))
-	if errors.Is(err, zk.ErrNoNode) {
-		return nil, ErrNoTask
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := zkpaths.Decode(zkpaths.Task(id), task.data, &spec); err != nil {
-		return nil, err
-	}
-	inUse := &InUseError{Task: id, Desired: spec.Desired}
-	if spec.Desired != zkpaths.Removed {
-		return nil, inUse
-	}
-	below, err := s.list(ctx, zkpaths.Task(id))
-	if err != nil {
-		return nil, err
-	}
-	ours := map[string]bool{}
-	for _, leaf := range leaves(id, time.Now()) {
-		ours[leaf.name] = true
-	}
-	var ops []any
-	for _, name := range below.children {
-		path := zkpaths.Task(id) + "/" + name
-		if !ours[name] {
-			inUse.Nodes = append(inUse.Nodes, path)
-			continue
-		}
-		listed, err := s.list(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		for _, child := range listed.children {
-			inUse.Nodes = append(inUse.Nodes, path+"/"+child)
-		}
-		ops = append(ops, s.deleteOp(path, listed.stat.Version))
-	}
-	if len(inUse.Nodes) > 0 {
-		return nil, inUse
-	}
-	return append(ops, s.deleteOp(zkpaths.Task(id), task.stat.Version)), nil
 }

@@ -209,8 +209,8 @@ func TestForeignNodes(t *testing.T) {
 	if line := next(t, s.FollowLine(t.Context(), "orders"), time.Second); len(line) != 2 {
 		t.Errorf("followed line %v", line)
 	}
-	if ids := next(t, s.FollowTasks(t.Context()), time.Second); fmt.Sprint(ids) != "[orders]" {
-		t.Errorf("followed tasks %v", ids)
+	if list := next(t, s.FollowTasks(t.Context()), time.Second); fmt.Sprint(list.IDs) != "[orders]" {
+		t.Errorf("followed tasks %v", list)
 	}
 	if ids, err := s.Tasks(t.Context()); err != nil || fmt.Sprint(ids) != "[orders]" {
 		t.Errorf("tasks %v, %v", ids, err)
