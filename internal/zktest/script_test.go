@@ -48,6 +48,7 @@ type player struct {
 
 type watch struct {
 	what string
+	conn *zk.Conn
 	fire <-chan zk.Event
 }
 
@@ -116,7 +117,7 @@ func (p *player) watch(c *zk.Conn, n int, path string, kind int) {
 	}
 	p.say("%d watch %d %s: %v", n, kind, path, err)
 	if err == nil {
-		p.watches = append(p.watches, watch{fmt.Sprintf("watch %d of %d on %s", kind, n, path), fire})
+		p.watches = append(p.watches, watch{fmt.Sprintf("watch %d of %d on %s", kind, n, path), c, fire})
 	}
 }
 
@@ -164,6 +165,13 @@ func (p *player) fired() {
 	p.watches = waiting
 }
 
+// end closes a session. What its watches say then they have from the client, at some time, and not from the server.
+func (p *player) end(n int) {
+	closed := p.clients[n]
+	closed.Close()
+	p.watches = slices.DeleteFunc(p.watches, func(w watch) bool { return w.conn == closed })
+}
+
 // play carries out a script of steps on a server, and returns the transcript.
 func play(t *testing.T, address string, d dial, root string, seed uint64, steps int) []string {
 	p := &player{t: t, root: root}
@@ -185,7 +193,8 @@ func play(t *testing.T, address string, d dial, root string, seed uint64, steps 
 			p.fired()
 		}
 		if i%150 == 149 { // a session ends, with its ephemerals
-			p.clients[1].Close()
+			p.fired()
+			p.end(1)
 			p.clients[1] = connect(t, address, d)
 			p.fired()
 		}
