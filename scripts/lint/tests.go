@@ -19,6 +19,7 @@ var (
 // all. files are the contents of the module's files of tests, by their paths; groups are those of scripts/faults.
 func checkTests(files map[string]string, groups []string) []string {
 	var violations []string
+	paths := map[string]string{} // the file with the path of real servers, by package
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		content := files[file]
 		tests, marks := testFunction.MatchString(content), groupLine.FindAllStringSubmatch(content, -1)
@@ -27,6 +28,14 @@ func checkTests(files map[string]string, groups []string) []string {
 			violations = append(violations, fmt.Sprintf("%s names %d groups, want one: //faults:GROUP on a line of its own, with one of %s", file, len(marks), strings.Join(groups, ", ")))
 		case !tags["faults"] && len(marks) > 0:
 			violations = append(violations, fmt.Sprintf("%s names a group and is not //go:build faults: nobody runs it there", file))
+		case tags["integration"] && !tags["scale"] && tests:
+			folder := path.Dir(file)
+			if other := paths[folder]; other != "" {
+				violations = append(violations, fmt.Sprintf("%s: make test runs one path with real servers for each package, here that of %s; "+
+					"this is //go:build faults and //faults:GROUP, with one of %s", file, path.Base(other), strings.Join(groups, ", ")))
+			} else {
+				paths[folder] = file
+			}
 		}
 		for _, mark := range marks {
 			if !slices.Contains(groups, mark[1]) {

@@ -17,6 +17,7 @@ func TestCheckTests(t *testing.T) {
 		{"a unit test", map[string]string{"p/a_test.go": aTest}, ""},
 		{"a path and a fixture", map[string]string{"p/a_test.go": "//go:build integration\n\n" + aTest, "p/b_test.go": "//go:build integration\n\npackage p\n"}, ""},
 		{"a path in each of two packages", map[string]string{"p/a_test.go": "//go:build integration\n\n" + aTest, "q/a_test.go": "//go:build integration\n\n" + aTest}, ""},
+		{"two paths", map[string]string{"p/a_test.go": "//go:build integration\n\n" + aTest, "p/b_test.go": "//go:build integration\n\n" + aTest}, "p/b_test.go: make test"},
 		{"a test of faults", map[string]string{"p/a_test.go": "//go:build faults\n\n//faults:source\n\n" + aTest}, ""},
 		{"one at full length", map[string]string{"p/a_test.go": "//go:build faults && soak\n\n//faults:source\n\n" + aTest}, ""},
 		{"what those have in common", map[string]string{"p/a_test.go": "//go:build faults && !soak\n\npackage p\n"}, ""},
