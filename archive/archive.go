@@ -20,6 +20,11 @@ type Archive struct {
 // New returns the archive of a task. It does no I/O.
 func New(store Store, task string) *Archive { return &Archive{store, task} }
 
+// Sweep removes what writers that died have left, and returns how much: see Store.
+func (a *Archive) Sweep(ctx context.Context) (removed int, err error) {
+	return a.store.Sweep(ctx, a.task)
+}
+
 // Reasons of a timeline.
 const (
 	ReasonFirst       = "first"        // the task's first

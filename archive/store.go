@@ -56,6 +56,11 @@ type Store interface {
 	// Delete removes an object for good. Deleting what is not there is no error.
 	Delete(ctx context.Context, name string) error
 
+	// Sweep removes what writers that died have left in dir and below it, and returns
+	// how much: temporary names, and in dir itself probes, that nobody has changed for
+	// a day. A store that keeps none has nothing to do.
+	Sweep(ctx context.Context, dir string) (removed int, err error)
+
 	// String is the store's URL, without secrets.
 	String() string
 }
@@ -110,11 +115,23 @@ func validPart(part string) bool {
 		!strings.HasPrefix(part, TempPrefix) && strings.IndexFunc(part, isBad) < 0
 }
 
+// probePrefix begins the name of a probe, which goes on with rand.Text.
+const probePrefix = "probe-"
+
+var probeLength = len(probePrefix) + len(rand.Text())
+
+// IsProbe reports whether an object with this name in its folder is one that Probe has
+// made.
+func IsProbe(name string) bool {
+	digits, ok := strings.CutPrefix(name, probePrefix)
+	return ok && len(name) == probeLength && strings.Trim(digits, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
+
 // Probe writes one key twice in dir ("" is the root) and deletes it. It returns a
 // *StoreError for a store that accepts the second write, since two writers would
 // overwrite each other there.
 func Probe(ctx context.Context, store Store, dir string) (err error) {
-	name := path.Join(dir, "probe-"+rand.Text())
+	name := path.Join(dir, probePrefix+rand.Text())
 	first, second := []byte("first"), []byte("second")
 	defer func() {
 		if derr := store.Delete(context.WithoutCancel(ctx), name); derr != nil && err == nil {

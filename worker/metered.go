@@ -81,3 +81,10 @@ func (s meteredStore) Delete(ctx context.Context, name string) error {
 	s.meters.storeDid(s.scheme, "delete", time.Since(began), err)
 	return err
 }
+
+func (s meteredStore) Sweep(ctx context.Context, dir string) (int, error) {
+	began := time.Now()
+	removed, err := s.Store.Sweep(ctx, dir)
+	s.meters.storeDid(s.scheme, "sweep", time.Since(began), err)
+	return removed, err
+}

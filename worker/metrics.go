@@ -22,7 +22,7 @@ const namespace = "binkeeper"
 
 // The operations of a store, and their results.
 var (
-	storeOperations = []string{"connect", "create", "open", "list", "sync", "delete"}
+	storeOperations = []string{"connect", "create", "open", "list", "sync", "delete", "sweep"}
 	storeResults    = []string{"ok", "exists", "absent", "canceled", "error"}
 )
 

@@ -89,6 +89,7 @@ func (p *pipeline) run() error {
 		}
 		return nil
 	})
+	g.Go(func() error { p.d.sweep(looking, p.arch); return nil })
 
 	readErr := guard.Call(func() error { return p.read(ctx) })
 	inOrder := p.d.reading.Err() != nil // before anything below ends it too

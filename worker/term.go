@@ -44,6 +44,7 @@ type term struct {
 	watchdog  watchdog
 	walked    bool // the checkpoint has been brought to the chain's end in this term
 	marked    bool // no more is done about the spec's owner
+	swept     bool // what dead writers had left in the archive has been removed
 	warned    map[string]bool
 }
 

@@ -65,6 +65,7 @@ type Worker struct {
 	started time.Time
 
 	compressor *archive.Compressor // of all tasks
+	sweeping   chan struct{}       // held by the task whose archive is swept
 	meters     *meters
 	bounds     bounds
 
@@ -94,6 +95,7 @@ func New(cfg Config) (*Worker, error) {
 		started: time.Now(),
 
 		compressor: archive.NewCompressor(),
+		sweeping:   make(chan struct{}, 1),
 		bounds:     defaultBounds,
 		ended:      map[string]chan struct{}{},
 		served:     served{known: map[string]bool{}, vanished: map[string]bool{}},

@@ -6,13 +6,15 @@
 // all, and link(2) lets one writer of several win. Files have mode 0640, folders
 // 0750, less the process's umask.
 //
-// A writer that dies leaves its temporary file. The first Create in a folder
-// below the root deletes those older than an hour; in a folder that nobody writes
-// to any more, one may stay.
+// A writer that dies leaves its temporary file, a probe that is killed its object.
+// Sweep removes those older than a day.
+//
+// What root makes belongs to whoever owns the folder that it is made in, so that a
+// service can go on where its operator began.
 //
 // The root folder is opened once and all work is done below it: the objects of a
 // share that is unmounted meanwhile cannot land in the folder under it, and no
-// symbolic link leads out of it. Free space and who may read are left to others.
+// symbolic link leads out of it. Free space is left to others.
 package dirstore
 
 import (
@@ -31,7 +33,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"binkeeper/archive"
 )
@@ -39,11 +40,6 @@ import (
 const (
 	fileMode = 0o640
 	dirMode  = 0o750
-
-	// tempLifetime is how old a temporary file must be to be a dead writer's. A
-	// put takes seconds; a writer that hangs for longer finds its file gone, and
-	// fails.
-	tempLifetime = time.Hour
 )
 
 // Store is a folder. It is safe for concurrent use.
@@ -146,6 +142,9 @@ func (s *Store) writeTemp(temp string, parts [][]byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := s.give(f, path.Dir(temp)); err != nil {
+		return err
+	}
 	for _, part := range parts {
 		if _, err := s.calls.write(f, part); err != nil {
 			return err
@@ -166,113 +165,6 @@ func (s *Store) sameFile(a, b string) bool {
 	aInfo, aErr := s.root.Lstat(a)
 	bInfo, bErr := s.root.Lstat(b)
 	return aErr == nil && bErr == nil && os.SameFile(aInfo, bInfo)
-}
-
-// makeDir makes dir and what is above it, durably. A folder that another process
-// has made is synced, too: that process may not have come to it.
-func (s *Store) makeDir(dir string) error {
-	s.mu.Lock()
-	known := s.durable[dir]
-	s.mu.Unlock()
-	if known {
-		return nil
-	}
-	if err := s.makeDir(path.Dir(dir)); err != nil {
-		return err
-	}
-	if err := s.root.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := s.syncDir(path.Dir(dir)); err != nil {
-		return err
-	}
-	if err := s.removeOldTemps(dir); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.durable[dir] = true
-	s.mu.Unlock()
-	return nil
-}
-
-func (s *Store) forget() {
-	s.mu.Lock()
-	s.durable = map[string]bool{".": true}
-	s.mu.Unlock()
-}
-
-// removeOldTemps deletes what dead writers left in dir.
-func (s *Store) removeOldTemps(dir string) error {
-	names, err := s.names(dir)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !strings.HasPrefix(name, archive.TempPrefix) {
-			continue
-		}
-		temp := path.Join(dir, name)
-		info, err := s.root.Lstat(temp)
-		if err != nil || time.Since(info.ModTime()) < tempLifetime {
-			continue // its writer lives, or has just removed it
-		}
-		if err := s.removeTemp(temp); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) syncDir(dir string) error {
-	d, err := s.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return s.calls.sync(d)
-}
-
-// Sync implements archive.Store. A name that can be read may be lost in a crash: its
-// writer may have been killed between the link and the sync of the folder, or that
-// sync has failed; and what was put back by hand was never synced at all.
-func (s *Store) Sync(ctx context.Context, names ...string) error {
-	var dirs []string
-	for _, name := range names {
-		if err := s.begin(ctx, "sync", name); err != nil {
-			return err
-		}
-		if err := s.syncObject(name); isNotExist(err) {
-			return fmt.Errorf("sync %s: %w", name, archive.ErrNotExist)
-		} else if err != nil {
-			return s.fail("sync", name, err)
-		}
-		for dir := path.Dir(name); !slices.Contains(dirs, dir); dir = path.Dir(dir) {
-			dirs = append(dirs, dir)
-		}
-	}
-	for _, dir := range dirs {
-		if err := s.syncDir(dir); err != nil {
-			return s.fail("sync", dir, err)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, dir := range dirs {
-		s.durable[dir] = true // what is above it has been synced as well
-	}
-	return nil
-}
-
-func (s *Store) syncObject(name string) error {
-	f, err := s.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return fs.ErrNotExist // a folder is no object
-	}
-	return s.calls.sync(f)
 }
 
 // Open implements archive.Store.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"binkeeper/archive"
 	"binkeeper/archive/storetest"
@@ -342,38 +341,6 @@ func TestFolderLost(t *testing.T) {
 	}
 	if err := s.Create(t.Context(), "a/b/y"); err != nil {
 		t.Errorf("tried again: %v", err)
-	}
-}
-
-func TestOldTemps(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "task"), 0o750); err != nil {
-		t.Fatal(err)
-	}
-	dead, live := filepath.Join(dir, "task", ".tmp-dead"), filepath.Join(dir, "task", ".tmp-live")
-	for _, name := range []string{dead, live} {
-		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	old := time.Now().Add(-tempLifetime - time.Minute)
-	if err := os.Chtimes(dead, old, old); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, dir)
-	if err := s.Create(t.Context(), "task/object"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(dead); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("dead writer's file: got %v, want it gone", err)
-	}
-	if _, err := os.Stat(live); err != nil {
-		t.Errorf("live writer's file: %v", err)
-	}
-	for entry, err := range s.List(t.Context(), "task", "") {
-		if err != nil || entry.Name != "object" {
-			t.Errorf("List: got %v, %v, want the object alone", entry, err)
-		}
 	}
 }
 

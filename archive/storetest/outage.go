@@ -89,7 +89,7 @@ func (o *Outage) turn(to weather) {
 func (o *Outage) suffer(ctx context.Context, op, name string) (before, after error) {
 	o.mu.Lock()
 	w, lifted := o.weather, o.lifted
-	writes := op == "create" || op == "delete"
+	writes := op == "create" || op == "delete" || op == "sweep"
 	strikes := w.name != "" && (!w.syncs || op == "create" || op == "sync") && (!w.readOnly || writes)
 	if strikes {
 		o.met++
@@ -162,4 +162,12 @@ func (o *Outage) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	return o.Store.Delete(ctx, name)
+}
+
+// Sweep implements archive.Store.
+func (o *Outage) Sweep(ctx context.Context, dir string) (int, error) {
+	if err, _ := o.suffer(ctx, "sweep", dir); err != nil {
+		return 0, err
+	}
+	return o.Store.Sweep(ctx, dir)
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) archive.Store) {
 		{"Names", testNames},
 		{"Canceled", testCanceled},
 		{"Probe", testProbe},
+		{"Sweep", testSweep},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
@@ -322,6 +323,24 @@ func testProbe(t *testing.T, s archive.Store) {
 			if !entry.Dir {
 				t.Errorf("Probe(%q) left %s", dir, entry.Name)
 			}
+		}
+	}
+}
+
+// testSweep wants objects to stay, and what is fresh.
+func testSweep(t *testing.T, s archive.Store) {
+	names := []string{"task/object", "task/deeper/object", "task/probe-" + strings.Repeat("A", 26)}
+	for _, name := range names {
+		create(t, s, name, name)
+	}
+	for _, dir := range []string{"task", "missing"} {
+		if removed, err := s.Sweep(t.Context(), dir); removed != 0 || err != nil {
+			t.Errorf("Sweep(%q): %d removed, %v; want none", dir, removed, err)
+		}
+	}
+	for _, name := range names {
+		if got := read(t, s, name, 0, -1); got != name {
+			t.Errorf("%s: got %q after a Sweep", name, got)
 		}
 	}
 }

@@ -37,6 +37,9 @@ func checkTask(ctx context.Context, id string, spec *zkpaths.Spec, warn func(str
 	if err != nil {
 		return nil, fmt.Errorf("archive %s of task %s: %w", store, id, err)
 	}
+	if text := stores.Warning(store, id); text != "" {
+		warn(text)
+	}
 	return h, nil
 }
 

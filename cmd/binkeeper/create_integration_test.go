@@ -6,9 +6,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"binkeeper/archive"
@@ -77,6 +79,35 @@ func testCreateChecks(t *testing.T, zookeeper string, src *servers.Source) {
 		t.Fatal(err)
 	}
 	testAdoption(t, o, zookeeper, store)
+	testCreateAsRoot(t, o)
+}
+
+// testCreateAsRoot makes tasks in a folder of root's own, and in one of a service's.
+func testCreateAsRoot(t *testing.T, o *operator) {
+	if os.Geteuid() != 0 {
+		return // it runs as somebody else
+	}
+	const service = 61234
+	for _, owner := range []int{0, service} {
+		dir := t.TempDir()
+		if err := os.Chown(dir, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprintf("made-for-%d", owner)
+		_, stderr := o.run(cli.OK, "task", "create", id, "--archive", dir)
+		if warns := strings.Contains(stderr, "belongs to root: workers that run as another user cannot write to it"); warns != (owner == 0) {
+			t.Errorf("in a folder of user %d: %q", owner, stderr)
+		}
+		for _, name := range []string{id, id + "/task.json"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := info.Sys().(*syscall.Stat_t).Uid; int(got) != owner {
+				t.Errorf("%s belongs to user %d, want %d", name, got, owner)
+			}
+		}
+	}
 }
 
 // testAdoption takes a task with an archive away and makes it anew.

@@ -53,6 +53,15 @@ func Open(rawURL string) (archive.Store, error) {
 	return dirstore.Open(dir)
 }
 
+// Warning says why other programs may not be able to use what this one has made in dir
+// of store, or "".
+func Warning(store archive.Store, dir string) string {
+	if s, ok := store.(interface{ Warning(dir string) string }); ok {
+		return s.Warning(dir)
+	}
+	return ""
+}
+
 // folder returns the absolute path that rawURL names.
 func folder(rawURL string) (string, error) {
 	if rawURL == "" {
