@@ -6,6 +6,7 @@ package worker_test
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"binkeeper/internal/coord"
 	"binkeeper/internal/servers"
+	"binkeeper/internal/servers/servertest"
 	"binkeeper/zkpaths"
 
 	"github.com/go-zookeeper/zk"
@@ -58,6 +60,49 @@ func TestTaskVanishes(t *testing.T) {
 	if n := f.journal.count(lost); n != 1 || len(f.vanished()) != 0 {
 		t.Errorf("a loss was logged %d times; %q are missed", n, f.vanished())
 	}
+}
+
+// The ensemble comes back without its data: the worker misses its task, and goes on
+// with the archive when the task is created again.
+func TestEnsembleWithoutItsData(t *testing.T) {
+	f := newFleet(t, servers.MySQL)
+	zooKeeper := servertest.StartZooKeeper(t, 1)
+	f.cfg.Servers = []string{zooKeeper.Addr()}
+	f.open()
+	f.createTask("orders")
+	f.start("1")
+	f.write(20)
+	f.await("orders", "a checkpoint", 20*time.Second, func(v coord.TaskView) bool { return running(v) && v.LastCommit.Position > 0 })
+	server := zooKeeper.Servers()[0]
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(server.DataDir(), "version-2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.open()
+	f.eventually("word of the loss", 30*time.Second, func() bool { return f.journal.count("the task has vanished") == 1 })
+	f.write(20)
+	f.createTask("orders")
+	f.await("orders", "archiving again", 20*time.Second, running)
+	f.compare("orders")
+	if n := len(f.timelines("orders")); n != 1 {
+		t.Errorf("%d timelines, want 1", n)
+	}
+}
+
+// open makes the test's own session anew.
+func (f *fleet) open() {
+	f.t.Helper()
+	f.sess.Close()
+	var err error
+	if f.sess, err = coord.Open(f.t.Context(), f.cfg); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(f.sess.Close)
 }
 
 // vanished gives what the only worker misses.
