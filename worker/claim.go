@@ -8,6 +8,7 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/internal/coord"
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 )
 
@@ -25,7 +26,7 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 		status = zkpaths.NewStatus(time.Now()) // what is unreadable is overwritten
 	}
 	base, version, err := m.checkpoint(ctx, status.File)
-	if block := (*blockedError)(nil); errors.As(err, &block) {
+	if block := (*dump.BlockedError)(nil); errors.As(err, &block) {
 		return nil, status, m.refuse(ctx, status, block)
 	}
 	if err != nil {
@@ -42,18 +43,18 @@ func (m *member) claim(ctx context.Context) (*coord.Term, zkpaths.Status, error)
 // archive has come to as far as the status knows, or "".
 func (m *member) checkpoint(ctx context.Context, known string) (base zkpaths.LastCommit, version int32, err error) {
 	if err := m.spec.Err; err != nil {
-		return base, 0, blockedBySpec(m.task, err)
+		return base, 0, dump.BlockedBySpec(m.task, err)
 	}
 	base, version, err = m.inst.LastCommit(ctx)
 	unreadable, newer := (*zkpaths.UnreadableError)(nil), (*zkpaths.NewerFormatError)(nil)
 	switch {
 	case errors.As(err, &newer):
-		return base, version, blocked(zkpaths.BlockedNewerFormat, err, newer.Hint())
+		return base, version, dump.Blocked(zkpaths.BlockedNewerFormat, err, newer.Hint())
 	case errors.As(err, &unreadable), errors.Is(err, coord.ErrNoCheckpoint):
 		m.log.Warn().Err(err).Msg("rebuilding the checkpoint from the archive")
 		rebuilt, rebuildErr := m.rebuild(ctx, known)
 		if rebuildErr != nil {
-			return base, version, blocked(zkpaths.BlockedNoPosition, fmt.Errorf("%w; and the archive gives no position: %w", err, rebuildErr),
+			return base, version, dump.Blocked(zkpaths.BlockedNoPosition, fmt.Errorf("%w; and the archive gives no position: %w", err, rebuildErr),
 				"mend the archive, or write the last good JSON back to "+zkpaths.Checkpoint(m.task))
 		}
 		return rebuilt, version, nil
@@ -63,7 +64,7 @@ func (m *member) checkpoint(ctx context.Context, known string) (base zkpaths.Las
 
 // rebuild makes a checkpoint of the archive's end.
 func (m *member) rebuild(ctx context.Context, known string) (zkpaths.LastCommit, error) {
-	store, err := m.openStore(m.spec.Spec.Archive)
+	store, err := m.openStore(m.spec.Spec.Archive, func() {})
 	if err != nil {
 		return zkpaths.LastCommit{}, err
 	}
@@ -81,7 +82,7 @@ func (m *member) rebuild(ctx context.Context, known string) (zkpaths.LastCommit,
 	if err := arch.Sync(ctx, end); err != nil {
 		return zkpaths.LastCommit{}, err
 	}
-	c := checkpointAt(end)
+	c := dump.CheckpointAt(end)
 	c.Term = end.Term
 	return c, nil
 }

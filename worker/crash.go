@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"binkeeper/internal/backoff"
 	"binkeeper/internal/coord"
 	"binkeeper/internal/guard"
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 )
 
@@ -27,23 +29,16 @@ func (c crashes) next(now time.Time) crashes {
 	return crashes{c.inARow + 1, now}
 }
 
-// panicked returns the panic in err's tree, or nil.
-func panicked(err error) *guard.PanicError {
-	var p *guard.PanicError
-	errors.As(err, &p)
-	return p
-}
-
 // crashed gives the task up after a panic in what was done for it: nothing of the term
 // runs any more, and a standby may take over at once. It returns when it is time to join
 // the line again, later each time: what one worker stumbles over, all may.
 func (m *member) crashed(stop, alive context.Context, cause *guard.PanicError) {
-	m.tally.errors.add(reasonPanic)
+	m.tally.errors.add(dump.ReasonPanic)
 	m.log.Error().Err(cause).Str("stack", string(cause.Stack)).Str("hint", cause.Hint()).Msg("leaving the task's line after a panic")
 	m.retire(alive, cause)
 	m.crashes = m.crashes.next(time.Now())
 	select {
-	case <-time.After(retryDelay(m.crashes.inARow)):
+	case <-time.After(backoff.Delay(m.crashes.inARow)):
 	case <-stop.Done():
 	case <-alive.Done():
 	case <-m.sess.Done():
@@ -95,7 +90,7 @@ func (m *member) sayStopped(ctx context.Context, cause *guard.PanicError) error 
 	if err != nil || status.Instance != own.Name && !(status.State == zkpaths.StateStopped && m.observed().First) {
 		return err
 	}
-	status = status.Say(zkpaths.StateStopped, own, status.Term, time.Now(), reasonPanic, cause.Error(), cause.Hint())
+	status = status.Say(zkpaths.StateStopped, own, status.Term, time.Now(), dump.ReasonPanic, cause.Error(), cause.Hint())
 	m.tally.say(status)
 	return m.inst.SetStatus(ctx, status)
 }

@@ -194,12 +194,3 @@ func nextYieldAfter(last, first time.Duration, yielded int64, seen []zkpaths.Tra
 	}
 	return max(first, min(2*last, longestYieldAfter))
 }
-
-// retryDelay is the pause before the n-th retry in a row, from 1.
-func retryDelay(n int) time.Duration {
-	const first, longest = 250 * time.Millisecond, 15 * time.Second
-	if n > 6 {
-		return longest
-	}
-	return min(first<<(n-1), longest)
-}

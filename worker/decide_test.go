@@ -118,22 +118,6 @@ func TestSwitchAway(t *testing.T) {
 	}
 }
 
-func TestRetryDelay(t *testing.T) {
-	var got []time.Duration
-	for n := 1; n <= 9; n++ {
-		got = append(got, retryDelay(n))
-	}
-	want := []time.Duration{
-		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,
-		15 * time.Second, 15 * time.Second, 15 * time.Second,
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("retryDelay(%d) = %s, want %s", i+1, got[i], want[i])
-		}
-	}
-}
-
 func TestWatchdog(t *testing.T) {
 	start := time.Unix(1000, 0)
 	type look struct {

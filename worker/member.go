@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"binkeeper/internal/backoff"
 	"binkeeper/internal/coord"
+	"binkeeper/internal/failure"
 	"binkeeper/internal/guard"
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 
 	"github.com/rs/zerolog"
@@ -62,7 +65,7 @@ func (m *member) run(stop, alive context.Context) {
 			m.leave(alive)
 			return
 		}
-		if p := panicked(guard.Call(func() error { return m.step(stop, alive) })); p != nil {
+		if p := guard.Panicked(guard.Call(func() error { return m.step(stop, alive) })); p != nil {
 			m.crashed(stop, alive, p)
 		}
 	}
@@ -73,7 +76,7 @@ func (m *member) step(stop, alive context.Context) error {
 	changed := m.sess.Changed() // before looking, so that no change is missed
 	next := decideInLine(m.observed())
 	err := m.act(stop, alive, next)
-	if panicked(err) != nil {
+	if guard.Panicked(err) != nil {
 		return err
 	}
 	m.note(err)
@@ -190,7 +193,7 @@ func (m *member) serveTerm(stop, alive, busy context.Context) error {
 		m.enter(next)
 	}
 	m.log.Info().AnErr("cause", err).Int64("term", t.Number()).Msg("no longer primary")
-	if panicked(err) != nil {
+	if guard.Panicked(err) != nil {
 		return err
 	}
 	return nil
@@ -201,8 +204,8 @@ func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err
 	var retry <-chan time.Time
 	if err != nil {
 		m.failures++
-		delay := retryDelay(m.failures)
-		if isBlocked(err) {
+		delay := backoff.Delay(m.failures)
+		if dump.IsBlocked(err) {
 			delay = m.w.bounds.blockedLook
 		}
 		retry = time.After(delay)
@@ -224,7 +227,7 @@ func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err
 		case v, ok := <-m.specs:
 			before := m.spec.Spec
 			m.sawSpec(v, ok)
-			if isBlocked(err) {
+			if dump.IsBlocked(err) {
 				m.answered = m.answered || answered(before, m.spec.Spec)
 				return
 			}
@@ -246,7 +249,7 @@ func (m *member) sawSpec(v coord.SpecView, ok bool) {
 		return
 	}
 	if v.Err != nil && m.specKnown {
-		m.log.Warn().Err(v.Err).Str("hint", hintOf(v.Err)).Msg("keeping to the last good spec")
+		m.log.Warn().Err(v.Err).Str("hint", failure.Hint(v.Err)).Msg("keeping to the last good spec")
 		return
 	}
 	m.spec, m.specKnown = v, true
@@ -276,6 +279,6 @@ func (m *member) note(err error) {
 	m.tally.erred(err)
 	if text := err.Error(); text != m.said && m.sess.Err() == nil {
 		m.said = text
-		m.log.Warn().Err(err).Str("hint", hintOf(err)).Msg("cannot serve the task yet; trying again")
+		m.log.Warn().Err(err).Str("hint", failure.Hint(err)).Msg("cannot serve the task yet; trying again")
 	}
 }

@@ -9,16 +9,18 @@ import (
 	"binkeeper/archive"
 )
 
-// A meteredStore measures what is done with a store.
+// A meteredStore measures what is done with a store, and takes note of each step that
+// comes to something, so that the watchdog can tell a long walk from one that hangs.
 type meteredStore struct {
 	archive.Store
 	scheme string
 	meters *meters
 	tally  *tally
+	step   func()
 }
 
 // openStore opens the store that a URL names, with the meters on.
-func (m *member) openStore(url string) (archive.Store, error) {
+func (m *member) openStore(url string, step func()) (archive.Store, error) {
 	scheme := storeScheme(url)
 	m.w.meters.knowStore(scheme)
 	began := time.Now()
@@ -27,13 +29,13 @@ func (m *member) openStore(url string) (archive.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return meteredStore{store, scheme, m.w.meters, m.tally}, nil
+	return meteredStore{store, scheme, m.w.meters, m.tally, step}, nil
 }
 
 func (s meteredStore) Create(ctx context.Context, name string, parts ...[]byte) error {
 	began := time.Now()
 	err := s.Store.Create(ctx, name, parts...)
-	s.meters.storeDid(s.scheme, "create", time.Since(began), err)
+	s.did("create", time.Since(began), err)
 	if err == nil {
 		for _, part := range parts {
 			s.tally.storedBytes.Add(int64(len(part)))
@@ -46,7 +48,8 @@ func (s meteredStore) Create(ctx context.Context, name string, parts ...[]byte) 
 func (s meteredStore) Open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	began := time.Now()
 	r, err := s.Store.Open(ctx, name, offset, length)
-	s.meters.storeDid(s.scheme, "open", time.Since(began), err)
+	s.did("open", time.Since(began), err)
+	s.stepped(err)
 	return r, err
 }
 
@@ -58,33 +61,45 @@ func (s meteredStore) List(ctx context.Context, dir, after string) iter.Seq2[arc
 		began := time.Now()
 		for e, err := range s.Store.List(ctx, dir, after) {
 			took, last = took+time.Since(began), err
+			s.stepped(err)
 			if !yield(e, err) {
 				began = time.Now()
 				break
 			}
 			began = time.Now()
 		}
-		s.meters.storeDid(s.scheme, "list", took+time.Since(began), last)
+		s.did("list", took+time.Since(began), last)
 	}
 }
 
 func (s meteredStore) Sync(ctx context.Context, names ...string) error {
 	began := time.Now()
 	err := s.Store.Sync(ctx, names...)
-	s.meters.storeDid(s.scheme, "sync", time.Since(began), err)
+	s.did("sync", time.Since(began), err)
+	s.stepped(err)
 	return err
 }
 
 func (s meteredStore) Delete(ctx context.Context, name string) error {
 	began := time.Now()
 	err := s.Store.Delete(ctx, name)
-	s.meters.storeDid(s.scheme, "delete", time.Since(began), err)
+	s.did("delete", time.Since(began), err)
 	return err
 }
 
 func (s meteredStore) Sweep(ctx context.Context, dir string) (int, error) {
 	began := time.Now()
 	removed, err := s.Store.Sweep(ctx, dir)
-	s.meters.storeDid(s.scheme, "sweep", time.Since(began), err)
+	s.did("sweep", time.Since(began), err)
 	return removed, err
+}
+
+func (s meteredStore) did(operation string, took time.Duration, err error) {
+	s.meters.storeDid(s.scheme, operation, took, err)
+}
+
+func (s meteredStore) stepped(err error) {
+	if err == nil {
+		s.step()
+	}
 }

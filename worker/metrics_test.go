@@ -19,7 +19,7 @@ import (
 	"binkeeper/archive/dirstore"
 	"binkeeper/archive/storetest"
 	"binkeeper/internal/coord"
-	"binkeeper/worker/source"
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -101,7 +101,7 @@ func TestSeriesOfATask(t *testing.T) {
 		}
 	}
 	before := w.meters.of("orders")
-	before.errors.add(reasonStore)
+	before.errors.add(dump.ReasonStore)
 	serve(w, "orders") // as a new session does
 	series := scrape(t, w)
 	check(t, series, map[string]float64{`binkeeper_errors_total{reason="store-away",task="orders"}`: 1})
@@ -109,7 +109,7 @@ func TestSeriesOfATask(t *testing.T) {
 		t.Errorf("a task that is gone has %d series", len(users))
 	}
 	serve(w)
-	before.errors.add(reasonStore) // what has not ended yet
+	before.errors.add(dump.ReasonStore) // what has not ended yet
 	serve(w, "orders")
 	check(t, scrape(t, w), map[string]float64{`binkeeper_errors_total{reason="store-away",task="orders"}`: 0})
 }
@@ -204,13 +204,13 @@ func TestErrorsAreCountedByReason(t *testing.T) {
 		count  func(*tally)
 		reason string
 	}{
-		{"source", func(y *tally) { y.ended(judgeEnd(errors.New("connection refused"))) }, "source-away"},
-		{"store", func(y *tally) { y.ended(judgeEnd(storeErr)) }, "store-away"},
-		{"conflict", func(y *tally) { y.ended(judgeEnd(&archive.ConflictError{Object: "o"})) }, "conflict"},
-		{"cut off", func(y *tally) { y.ended(judgeEnd(coord.ErrDisconnected)) }, "coordination"},
-		{"blocked", func(y *tally) { y.ended(judgeEnd(blocked(zkpaths.BlockedPurged, errors.New("p"), "h"))) }, "purged"},
+		{"source", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedByTrouble, Reason: dump.ReasonSource}) }, "source-away"},
+		{"store", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedByTrouble, Reason: dump.ReasonStore}) }, "store-away"},
+		{"conflict", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedByConflict}) }, "conflict"},
+		{"cut off", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedCutOff}) }, "coordination"},
+		{"blocked", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedBlocked, Reason: zkpaths.BlockedPurged}) }, "purged"},
 		{"claim", func(y *tally) { y.erred(coord.ErrLost) }, "coordination"},
-		{"claim, blocked", func(y *tally) { y.erred(blocked(zkpaths.BlockedBadSpec, errors.New("p"), "h")) }, "bad-spec"},
+		{"claim, blocked", func(y *tally) { y.erred(dump.Blocked(zkpaths.BlockedBadSpec, errors.New("p"), "h")) }, "bad-spec"},
 		{"rebuild", func(y *tally) { y.erred(storeErr) }, "store-away"},
 		{"unknown", func(y *tally) { y.errors.add("never heard of") }, "other"},
 	}
@@ -224,8 +224,8 @@ func TestErrorsAreCountedByReason(t *testing.T) {
 		}
 	}
 	y := newTally()
-	y.ended(judgeEnd(nil))
-	y.ended(judgeEnd(coord.ErrFenced))
+	y.ended(dump.Ending{})
+	y.ended(dump.Ending{Kind: dump.EndedFenced})
 	y.wrote(coord.ErrFenced)
 	y.wrote(nil)
 	if got := y.fenced.Load(); got != 2 {
@@ -233,29 +233,33 @@ func TestErrorsAreCountedByReason(t *testing.T) {
 	}
 }
 
+// figuresOfADump are those of one that is open.
+type figuresOfADump struct {
+	flow   dump.Flow
+	files  dump.SourceFiles
+	status zkpaths.Status
+}
+
+func (f figuresOfADump) Flow() dump.Flow               { return f.flow }
+func (f figuresOfADump) SourceFiles() dump.SourceFiles { return f.files }
+func (f figuresOfADump) IsOpen() bool                  { return true }
+func (f figuresOfADump) Describe(s *zkpaths.Status) {
+	s.File, s.Position, s.BehindBytes, s.DurableTime = f.status.File, f.status.Position, f.status.BehindBytes, f.status.DurableTime
+}
+
 func TestSeriesFollowTheDumps(t *testing.T) {
 	w := newMeteredWorker(t, "orders")
 	y := w.meters.of("orders")
 	y.become(roleStandby)
 	y.claimed(zkpaths.Status{State: zkpaths.StateStarting, Term: 7})
-	files := []source.BinlogFile{{Name: "bin.000009", Size: 10}, {Name: "bin.000010", Size: 100}, {Name: "bin.000011", Size: 300}, {Name: "bin.000012", Size: 5}}
 	event := time.Unix(1_800_000_000, 0)
-	dump := func() *progress {
-		p := &progress{}
-		y.begin(p)
-		p.sawFiles(files)
-		p.reached(archive.End{File: "bin.000010", Offset: 40}, time.Time{})
-		p.opened()
-		p.received.Add(60)
-		p.took(&archive.Meta{Events: 3, LastEventTime: &event})
-		p.stored.Add(60)
-		p.segments.Add(1)
-		p.reached(archive.End{File: "bin.000010", Offset: 100}, event)
-		p.gave()
-		return p
+	one := figuresOfADump{
+		flow:   dump.Flow{Received: 60, Events: 3, Archived: 60, Segments: 1, LastEvent: event},
+		files:  dump.SourceFiles{Older: 1, Newer: 2},
+		status: zkpaths.Status{File: "bin.000010", Position: 100, BehindBytes: 305, DurableTime: zkpaths.At(event)},
 	}
 	const task = `{task="orders"}`
-	dump()
+	y.begin(one)
 	open := map[string]float64{
 		"binkeeper_source_connected" + task: 1, "binkeeper_received_bytes_total" + task: 60, "binkeeper_received_events_total" + task: 3,
 		"binkeeper_segments_written_total" + task: 1, `binkeeper_archive_bytes_total{kind="raw",task="orders"}`: 60,
@@ -271,7 +275,7 @@ func TestSeriesFollowTheDumps(t *testing.T) {
 	ended["binkeeper_source_connected"+task] = 0
 	check(t, scrape(t, w), ended)
 
-	dump()
+	y.begin(one)
 	y.end()
 	check(t, scrape(t, w), map[string]float64{"binkeeper_received_bytes_total" + task: 120, "binkeeper_received_events_total" + task: 6, "binkeeper_segments_written_total" + task: 2})
 
@@ -311,10 +315,12 @@ func TestStoresAreMeasured(t *testing.T) {
 		return inner, nil
 	}
 	m := &member{w: w, tally: w.meters.of("orders")}
-	if _, err := m.openStore("/gone"); err == nil {
+	steps := 0
+	step := func() { steps++ }
+	if _, err := m.openStore("/gone", step); err == nil {
 		t.Fatal("no error of a store that is gone")
 	}
-	store, err := m.openStore("file://" + dir)
+	store, err := m.openStore("file://"+dir, step)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,6 +348,9 @@ func TestStoresAreMeasured(t *testing.T) {
 	if err := store.Delete(t.Context(), "a/b"); err != nil {
 		t.Fatal(err)
 	}
+	if steps != 2 { // an entry of the list, and the sync
+		t.Errorf("%d steps, want 2", steps)
+	}
 	op := func(operation, result string) string {
 		return `binkeeper_storage_operations_total{operation="` + operation + `",result="` + result + `",store="file"}`
 	}
@@ -357,7 +366,7 @@ func TestMeteredStoreIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) archive.Store {
 		w := newMeteredWorker(t, "orders")
 		w.cfg.OpenStore = func(url string) (archive.Store, error) { return dirstore.Open(url) }
-		store, err := (&member{w: w, tally: w.meters.of("orders")}).openStore(t.TempDir())
+		store, err := (&member{w: w, tally: w.meters.of("orders")}).openStore(t.TempDir(), func() {})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,24 +3,26 @@ package worker
 import (
 	"context"
 	"errors"
+	"regexp"
 	"time"
 
 	"binkeeper/internal/coord"
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 )
 
 // trouble says what is wrong in the status, and in the log when it is news.
-func (t *term) trouble(state string, e ending) {
-	if t.status.State != state || withoutLocalEnds(t.status.Detail) != withoutLocalEnds(e.detail) {
-		t.log.Warn().Str("reason", e.reason).Str("err", e.detail).Str("hint", e.hint).Msg("cannot archive now")
+func (t *term) trouble(state string, e dump.Ending) {
+	if t.status.State != state || withoutLocalEnds(t.status.Detail) != withoutLocalEnds(e.Detail) {
+		t.log.Warn().Str("reason", e.Reason).Str("err", e.Detail).Str("hint", e.Hint).Msg("cannot archive now")
 	}
-	t.status, t.unsaid = t.say(state, e.reason, e.detail, e.hint), true
+	t.status, t.unsaid = t.say(state, e.Reason, e.Detail, e.Hint), true
 }
 
 // report writes the status as the dump stands, and asks the watchdog.
 func (t *term) report(ctx context.Context) {
 	if t.dump != nil {
-		t.watchdog.look(t.dump.progress.moved(), t.dump.progress.waiting(), time.Now(), t.m.w.bounds.wedge)
+		t.watchdog.look(t.dump.Progress().Moved(), t.dump.Progress().Waiting(), time.Now(), t.m.w.bounds.wedge)
 	} else {
 		t.watchdog = watchdog{}
 	}
@@ -41,9 +43,9 @@ func (t *term) untilReport() time.Duration {
 // say returns the status with the dump's figures as they are now.
 func (t *term) say(state, reason, detail, hint string) zkpaths.Status {
 	s := t.status.Say(state, t.m.inst.Place(), t.t.Number(), time.Now(), reason, detail, hint)
-	s.Reconnects = max(0, t.dumps-1)
+	s.Reconnects = max(0, t.attempts.begun-1)
 	if t.dump != nil {
-		t.dump.progress.describe(&s)
+		t.dump.Progress().Describe(&s)
 	}
 	t.m.tally.say(s)
 	return s
@@ -62,12 +64,9 @@ func (t *term) write(ctx context.Context, s zkpaths.Status) {
 	}
 }
 
-// warn logs each warning once in a term. Only the dump calls it.
-func (t *term) warn(warnings []string) {
-	for _, w := range warnings {
-		if !t.warned[w] {
-			t.warned[w] = true
-			t.log.Warn().Msg(w)
-		}
-	}
-}
+// localEnd is the near end of a connection in the words of package net. Its port is
+// another one at each try.
+var localEnd = regexp.MustCompile(`\S+->`)
+
+// withoutLocalEnds is what an error says that it says at each try.
+func withoutLocalEnds(detail string) string { return localEnd.ReplaceAllString(detail, "") }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 )
 
@@ -106,29 +107,28 @@ func claimed(s zkpaths.Status, own zkpaths.Place, line []zkpaths.Place, term int
 	return s.Say(zkpaths.StateStarting, own, term, now, "", "", "")
 }
 
-// foundBlock takes note of the block that the term's dump has found. seen is the server
-// that has answered, or "".
-func (t *term) foundBlock(e ending, seen string) {
-	r := goRound(t.status.Findings, e.reason, t.m.inst.Place(), t.m.line, time.Now())
+// foundBlock takes note of the block that the term's dump has found.
+func (t *term) foundBlock(e dump.Ending) {
+	r := goRound(t.status.Findings, e.Reason, t.m.inst.Place(), t.m.line, time.Now())
 	t.handOn, t.status.Findings = r.handOn, r.findings
 	t.trouble(r.state(t.status.State, zkpaths.StateStarting), e)
-	t.status.SeenServer = seen
+	t.status.SeenServer = e.Seen
 }
 
 // lookAgain makes the next attempt due at once, and the beginning of a new round.
 func (t *term) lookAgain() {
-	t.retryAt, t.handOn, t.status.Findings = time.Time{}, false, nil
+	t.attempts.retryAt, t.handOn, t.status.Findings = time.Time{}, false, nil
 }
 
 // refuse says that this worker cannot claim the task, because of block: in status, or
 // by leaving it to the next in line.
-func (m *member) refuse(ctx context.Context, status zkpaths.Status, block *blockedError) error {
+func (m *member) refuse(ctx context.Context, status zkpaths.Status, block *dump.BlockedError) error {
 	own := m.inst.Place()
 	if m.answered {
 		status.Findings, m.answered = nil, false
 	}
-	r := goRound(status.Findings, block.reason, own, m.line, time.Now())
-	status = status.Say(r.state(status.State, zkpaths.StateStopped), own, status.Term, time.Now(), block.reason, block.Error(), block.Hint())
+	r := goRound(status.Findings, block.Reason, own, m.line, time.Now())
+	status = status.Say(r.state(status.State, zkpaths.StateStopped), own, status.Term, time.Now(), block.Reason, block.Error(), block.Hint())
 	status.Findings, status.SeenServer = r.findings, ""
 	m.tally.say(status)
 	if !r.handOn {
@@ -142,7 +142,7 @@ func (m *member) refuse(ctx context.Context, status zkpaths.Status, block *block
 // have found cannot be read. The line goes round, a step at each look, until one of the
 // newer version is first.
 func (m *member) stepAside(ctx context.Context, newer *zkpaths.NewerFormatError) error {
-	block := &blockedError{zkpaths.BlockedNewerFormat, newer, newer.Hint()}
+	block := &dump.BlockedError{Reason: zkpaths.BlockedNewerFormat, Err: newer, Answer: newer.Hint()}
 	if len(m.line) < 2 || m.steppedAside && m.failures == 0 {
 		return block
 	}
@@ -151,12 +151,12 @@ func (m *member) stepAside(ctx context.Context, newer *zkpaths.NewerFormatError)
 }
 
 // stepBack moves this worker to the end of the line because of block.
-func (m *member) stepBack(ctx context.Context, last *zkpaths.Status, block *blockedError) error {
+func (m *member) stepBack(ctx context.Context, last *zkpaths.Status, block *dump.BlockedError) error {
 	next, err := m.inst.StepBack(ctx, last, m.w.instance())
 	if err != nil {
 		return errors.Join(block, err)
 	}
-	m.log.Warn().Err(block).Str("reason", block.reason).Str("hint", block.Hint()).Msg("cannot claim the task; leaving it to the next in line")
+	m.log.Warn().Err(block).Str("reason", block.Reason).Str("hint", block.Hint()).Msg("cannot claim the task; leaving it to the next in line")
 	m.tally.erred(block)
 	m.enter(next)
 	return fmt.Errorf("%w: %w", errHandedOn, block)

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"binkeeper/archive"
 	"binkeeper/internal/coord"
+	"binkeeper/worker/dump"
 	"binkeeper/zkpaths"
 )
 
@@ -25,15 +25,12 @@ var states = []string{
 
 // What went wrong and has no reason in a status.
 const (
-	reasonConflict     = "conflict"     // another writer has appended
-	reasonCoordination = "coordination" // ZooKeeper is away, or a claim came too late
-	reasonWedged       = "wedged"       // the watchdog has given a term up
-	reasonPanic        = "panic"        // a bug has ended a term
-	reasonOther        = "other"
+	reasonWedged = "wedged" // the watchdog has given a term up
+	reasonOther  = "other"
 )
 
 var errorReasons = []string{
-	reasonSource, reasonStore, reasonConflict, reasonCoordination, reasonWedged, reasonPanic,
+	dump.ReasonSource, dump.ReasonStore, dump.ReasonConflict, dump.ReasonCoordination, reasonWedged, dump.ReasonPanic,
 	zkpaths.BlockedPurged, zkpaths.BlockedDiverged, zkpaths.BlockedOtherSource, zkpaths.BlockedOtherTask,
 	zkpaths.BlockedArchiveBehind, zkpaths.BlockedArchiveBroken, zkpaths.BlockedTorn, zkpaths.BlockedNoPosition, zkpaths.BlockedNewerFormat,
 	zkpaths.BlockedBadSpec, zkpaths.BlockedNotAllowed, zkpaths.BlockedClosed, zkpaths.BlockedGTIDMode, zkpaths.BlockedSourceCorrupt, reasonOther,
@@ -62,6 +59,14 @@ func (c counts) add(reason string) {
 	n.Add(1)
 }
 
+// figures are how far a dump has come: a *dump.Progress.
+type figures interface {
+	Flow() dump.Flow
+	SourceFiles() dump.SourceFiles
+	Describe(*zkpaths.Status)
+	IsOpen() bool
+}
+
 // A tally is what this process has done for one task, and how the task stands as
 // far as this worker knows. It outlives members, terms and dumps: its counts only
 // grow while the worker serves the task.
@@ -73,11 +78,11 @@ type tally struct {
 
 	mu       sync.Mutex
 	role     string
-	status   zkpaths.Status // as this worker has last said it; of a standby only Term and DurableTime
-	files    sourceFiles    // as the last dump saw them
+	status   zkpaths.Status   // as this worker has last said it; of a standby only Term and DurableTime
+	files    dump.SourceFiles // as the last dump saw them
 	gapsOpen int
-	past     flow      // of the dumps that have ended
-	dump     *progress // of the one that has not; nil: there is none
+	past     dump.Flow // of the dumps that have ended
+	progress figures   // of the one that has not; nil: there is none
 }
 
 func newTally() *tally {
@@ -90,7 +95,7 @@ func (t *tally) become(role string) {
 	defer t.mu.Unlock()
 	t.role = role
 	t.status = zkpaths.Status{Term: t.status.Term, DurableTime: t.status.DurableTime}
-	t.files = sourceFiles{}
+	t.files = dump.SourceFiles{}
 }
 
 // claimed takes note of a new term.
@@ -109,47 +114,47 @@ func (t *tally) say(s zkpaths.Status) {
 }
 
 // begin makes p the progress of the dump that is under way.
-func (t *tally) begin(p *progress) {
+func (t *tally) begin(p figures) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.dump = p
+	t.progress = p
 }
 
 // end keeps what has gone through the dump, which has ended.
 func (t *tally) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.past = t.past.plus(t.dump.flow())
-	t.dump.describe(&t.status)
-	t.files = t.dump.sourceFiles()
-	t.dump = nil
+	t.past = t.past.Plus(t.progress.Flow())
+	t.progress.Describe(&t.status)
+	t.files = t.progress.SourceFiles()
+	t.progress = nil
 }
 
 // erred counts what kept a member from serving the task.
 func (t *tally) erred(err error) {
-	block, store := (*blockedError)(nil), (*archive.StoreError)(nil)
+	block, store := (*dump.BlockedError)(nil), (*archive.StoreError)(nil)
 	switch {
 	case errors.As(err, &block):
-		t.errors.add(block.reason)
+		t.errors.add(block.Reason)
 	case errors.As(err, &store):
-		t.errors.add(reasonStore)
+		t.errors.add(dump.ReasonStore)
 	default:
-		t.errors.add(reasonCoordination)
+		t.errors.add(dump.ReasonCoordination)
 	}
 }
 
 // ended counts how a dump has ended.
-func (t *tally) ended(e ending) {
-	switch e.kind {
-	case endedInOrder, endedByPanic: // which the member counts
-	case endedFenced:
+func (t *tally) ended(e dump.Ending) {
+	switch e.Kind {
+	case dump.EndedInOrder, dump.EndedByPanic: // which the member counts
+	case dump.EndedFenced:
 		t.fenced.Add(1)
-	case endedByConflict:
-		t.errors.add(reasonConflict)
-	case endedCutOff:
-		t.errors.add(reasonCoordination)
+	case dump.EndedByConflict:
+		t.errors.add(dump.ReasonConflict)
+	case dump.EndedCutOff:
+		t.errors.add(dump.ReasonCoordination)
 	default:
-		t.errors.add(e.reason)
+		t.errors.add(e.Reason)
 	}
 }
 
@@ -165,7 +170,7 @@ func (t *tally) committed(err error) {
 	if err == nil {
 		t.checkpoints.Add(1)
 	} else if errors.As(err, new(*coord.RefusedError)) {
-		t.errors.add(reasonCoordination)
+		t.errors.add(dump.ReasonCoordination)
 	}
 }
 
@@ -198,9 +203,9 @@ type reading struct {
 	*tally   // its counters
 	role     string
 	status   zkpaths.Status
-	files    sourceFiles
+	files    dump.SourceFiles
 	gapsOpen int
-	flow     flow
+	flow     dump.Flow
 	open     bool // the dump is open and proven
 }
 
@@ -208,34 +213,11 @@ func (t *tally) read() reading {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := reading{tally: t, role: t.role, status: t.status, files: t.files, gapsOpen: t.gapsOpen, flow: t.past}
-	if t.dump != nil {
-		t.dump.describe(&r.status)
-		r.files = t.dump.sourceFiles()
-		r.flow = r.flow.plus(t.dump.flow())
-		r.open = t.dump.isOpen()
+	if t.progress != nil {
+		t.progress.Describe(&r.status)
+		r.files = t.progress.SourceFiles()
+		r.flow = r.flow.Plus(t.progress.Flow())
+		r.open = t.progress.IsOpen()
 	}
 	return r
 }
-
-// A flow is what has gone through a dump's stages.
-type flow struct {
-	received, events     int64     // bytes and events that the source has sent
-	archived, segments   int64     // raw bytes and segments that are durable
-	lastHeard, lastEvent time.Time // by this machine's clock, heartbeats included; by the source's
-}
-
-func (f flow) plus(o flow) flow {
-	f.received, f.events = f.received+o.received, f.events+o.events
-	f.archived, f.segments = f.archived+o.archived, f.segments+o.segments
-	if !o.lastHeard.IsZero() {
-		f.lastHeard = o.lastHeard
-	}
-	if !o.lastEvent.IsZero() {
-		f.lastEvent = o.lastEvent
-	}
-	return f
-}
-
-// sourceFiles is how many of the source's binlog files come before and after the
-// one that is needed next.
-type sourceFiles struct{ older, newer int }

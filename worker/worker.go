@@ -13,17 +13,17 @@
 //	Worker   one process: a session at a time, a member for each task
 //	member   one task's line: stands by, claims a term when first
 //	term     one tenure as primary: keeps a dump going, reports, yields
-//	dump     one connection: finds the archive's end, proves that the source
-//	         continues it, then reads, compresses and stores
+//	dump     one attempt to archive: a package of its own
 //
-// What to do next is decided by pure functions (decide.go, judge.go); the loops
-// around them observe, decide and act.
+// What to do next is decided by pure functions (decide.go, round.go, attempts.go); the
+// loops around them observe, decide and act.
 package worker
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path"
 	"runtime"
@@ -52,6 +52,8 @@ type Config struct {
 	// machine, and warnings. It is asked at every connection. An error may be a
 	// *secret.NotAllowedError.
 	ResolvePassword func(ref string) (password string, warnings []string, err error)
+	// DialSource opens a connection to a source. Default net.Dialer's.
+	DialSource func(ctx context.Context, network, address string) (net.Conn, error)
 	// Version and Listen are published in /workers.
 	Version, Listen string
 	// Logger receives changes of role and what goes wrong, each once.

@@ -74,24 +74,7 @@ func Warn(w io.Writer, name, text string) {
 }
 
 // Hint returns the first hint in err's chain that says something, or "".
-func Hint(err error) string {
-	if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
-		return h.Hint()
-	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if below := e.Unwrap(); below != nil {
-			return Hint(below)
-		}
-	case interface{ Unwrap() []error }:
-		for _, below := range e.Unwrap() {
-			if hint := Hint(below); hint != "" {
-				return hint
-			}
-		}
-	}
-	return ""
-}
+func Hint(err error) string { return failure.Hint(err) }
 
 // oneLine keeps a server's words from looking like further lines of ours.
 func oneLine(s string) string {

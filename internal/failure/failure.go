@@ -1,5 +1,6 @@
 // Package failure names the kinds of trouble that an operator answers in different ways, and that the programs' exit
-// codes tell apart. A package says with it what kind its errors are, and need not know a command line.
+// codes tell apart. A package says with it what kind its errors are, and need not know a command line. And it finds what
+// an error advises to do.
 //
 // An error has a kind when it, or one that it wraps, has the method Kind. What an exit code a kind means is for
 // internal/cli to say.
@@ -32,6 +33,26 @@ func Of(err error) Kind {
 		return kinded.Kind()
 	}
 	return Other
+}
+
+// Hint returns the first next step for an operator in err's tree, or "": what the method Hint of an error says.
+func Hint(err error) string {
+	if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
+		return h.Hint()
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if below := e.Unwrap(); below != nil {
+			return Hint(below)
+		}
+	case interface{ Unwrap() []error }:
+		for _, below := range e.Unwrap() {
+			if hint := Hint(below); hint != "" {
+				return hint
+			}
+		}
+	}
+	return ""
 }
 
 // New returns an error of that kind which says text. As with errors.New, each is an error of its own.

@@ -9,6 +9,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -26,6 +27,13 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 // Hint is the operator's next step.
 func (e *PanicError) Hint() string {
 	return "this is a bug of Binkeeper: please report it, with the stack that the worker has logged; the task is tried again by itself"
+}
+
+// Panicked returns the panic in err's tree, or nil.
+func Panicked(err error) *PanicError {
+	var p *PanicError
+	errors.As(err, &p)
+	return p
 }
 
 // Call calls f. A panic of f is returned as a *PanicError.

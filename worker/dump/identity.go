@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"errors"
@@ -22,9 +22,9 @@ const (
 const hintUnreadable = "no replica can read on in that file: take a new base backup, purge the file at the source (PURGE BINARY LOGS TO the next one; " +
 	"FLUSH BINARY LOGS makes one), and then go on with the gap recorded: binkeeper task resume ID --accept-gap"
 
-// A scene is what is known before a dump: what is archived, what the operator
+// A facts is what is known before a dump: what is archived, what the operator
 // wants, and which server answers with which binlog files.
-type scene struct {
+type facts struct {
 	End      archive.End
 	Timeline archive.Timeline // of End; zero in an empty archive
 	Last     zkpaths.LastCommit
@@ -39,8 +39,8 @@ type scene struct {
 	Torn bool
 }
 
-// A course is how the dump is to go.
-type course struct {
+// A plan is how the dump is to go.
+type plan struct {
 	Start source.Start
 	// MatchPrevious asks that what came before the file equals what is archived, by its
 	// GTIDs: the file before it, which would prove it, is purged, torn or forgotten.
@@ -55,7 +55,7 @@ type course struct {
 
 // checkSpec reports the first value of a spec that no worker can work by. Commands
 // write none such; a hand in ZooKeeper may.
-func checkSpec(s zkpaths.Spec) error {
+func CheckSpec(s zkpaths.Spec) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
@@ -77,10 +77,10 @@ func checkSpec(s zkpaths.Spec) error {
 }
 
 // judge decides how a dump goes on from what is archived. Where it does not
-// fit the source, that is a *blockedError, unless the operator has answered it.
-func judge(s scene) (course, error) {
+// fit the source, that is a *BlockedError, unless the operator has answered it.
+func judge(s facts) (plan, error) {
 	if s.End.Timeline == 0 {
-		return firstCourse(s)
+		return firstPlan(s)
 	}
 	reason, err := unfit(s)
 	if reason == "" {
@@ -88,28 +88,28 @@ func judge(s scene) (course, error) {
 	}
 	switch {
 	case s.End.Closed:
-		return closedCourse(s, reason, err)
+		return closedPlan(s, reason, err)
 	case accepted(s, reason):
-		return course{Start: source.Start{File: s.Files[0].Name}, Begin: reason}, nil
+		return plan{Start: source.Start{File: s.Files[0].Name}, Begin: reason}, nil
 	case err != nil:
-		return course{}, err
+		return plan{}, err
 	}
 	if s.Torn {
-		return tornCourse(s)
+		return tornPlan(s)
 	}
 	if renamedTo(s) != "" {
-		return course{Start: source.Start{File: s.Files[0].Name}, MatchPrevious: true, EndsFile: true}, nil
+		return plan{Start: source.Start{File: s.Files[0].Name}, MatchPrevious: true, EndsFile: true}, nil
 	}
 	resume := s.End.Resume()
 	if !listed(s.Files, resume.File) {
-		return course{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
+		return plan{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
 	}
-	return course{Start: startAt(resume)}, nil
+	return plan{Start: startAt(resume)}, nil
 }
 
 // accepted reports whether the operator has answered the block, of this server, with
 // a new timeline of the given reason.
-func accepted(s scene, reason string) bool {
+func accepted(s facts, reason string) bool {
 	answers := func(answer, block string) bool {
 		return s.Spec.Accept.Answers(answer, block, s.Server.Identity(), s.Last)
 	}
@@ -125,17 +125,17 @@ func accepted(s scene, reason string) bool {
 	return false
 }
 
-// tornCourse goes on with the file after one that a crash has left torn, proven by
+// tornPlan goes on with the file after one that a crash has left torn, proven by
 // the previous GTIDs that it begins with.
-func tornCourse(s scene) (course, error) {
+func tornPlan(s facts) (plan, error) {
 	next := s.End.File // if an earlier primary has ended the torn one
 	if s.End.Offset > 0 {
 		next = fileAfter(s.Files, s.End.File)
 	}
 	if next == "" || !provable(s.End) {
-		return course{}, blockedTorn(s.End, next)
+		return plan{}, blockedTorn(s.End, next)
 	}
-	return course{Start: source.Start{File: next}, MatchPrevious: true, EndsFile: s.End.Offset > 0}, nil
+	return plan{Start: source.Start{File: next}, MatchPrevious: true, EndsFile: s.End.Offset > 0}, nil
 }
 
 func blockedTorn(end archive.End, next string) error {
@@ -143,7 +143,7 @@ func blockedTorn(end archive.End, next string) error {
 	if next != "" {
 		problem = "what comes before the first transaction of " + next + " is not what is archived"
 	}
-	return blocked(zkpaths.BlockedTorn,
+	return Blocked(zkpaths.BlockedTorn,
 		fmt.Errorf("the source's %s ends in the middle of an event after %d, and %s", end.Last.File, end.Last.End, problem), hintUnreadable)
 }
 
@@ -156,8 +156,8 @@ func fileAfter(files []source.BinlogFile, name string) string {
 	return files[at+1].Name
 }
 
-// firstCourse begins the task's first timeline.
-func firstCourse(s scene) (course, error) {
+// firstPlan begins the task's first timeline.
+func firstPlan(s facts) (plan, error) {
 	file := s.Spec.Start
 	switch file {
 	case "earliest":
@@ -166,16 +166,16 @@ func firstCourse(s scene) (course, error) {
 		file = s.Files[len(s.Files)-1].Name
 	}
 	if !listed(s.Files, file) {
-		return course{}, blocked(zkpaths.BlockedPurged, fmt.Errorf("the task starts with %s, which the source does not have (oldest: %s)", file, s.Files[0].Name),
+		return plan{}, Blocked(zkpaths.BlockedPurged, fmt.Errorf("the task starts with %s, which the source does not have (oldest: %s)", file, s.Files[0].Name),
 			"create the task anew with --start earliest")
 	}
-	return course{Start: source.Start{File: file}, Begin: archive.ReasonFirst}, nil
+	return plan{Start: source.Start{File: file}, Begin: archive.ReasonFirst}, nil
 }
 
 // lacking returns the archived transactions that the timeline's server has not
 // executed, or nil. A MariaDB's position cannot tell: without gtid_strict_mode a
 // domain's number may go back, and a domain may be deleted. There the overlap decides.
-func lacking(s scene) *gtid.Set {
+func lacking(s facts) *gtid.Set {
 	ours := s.End.GTIDSet
 	if s.End.Timeline == 0 || s.Server.Flavor == gtid.MariaDB || otherServer(s.Timeline, s.Server) != "" || s.Server.Executed.Contains(ours) {
 		return nil
@@ -184,14 +184,14 @@ func lacking(s scene) *gtid.Set {
 }
 
 // unfit says why the source does not continue what is archived, as the reason
-// of a timeline and as a *blockedError; or "" and nil.
-func unfit(s scene) (reason string, err error) {
+// of a timeline and as a *BlockedError; or "" and nil.
+func unfit(s facts) (reason string, err error) {
 	if who := otherServer(s.Timeline, s.Server); who != "" {
-		return archive.ReasonOtherSource, blocked(zkpaths.BlockedOtherSource,
+		return archive.ReasonOtherSource, Blocked(zkpaths.BlockedOtherSource,
 			fmt.Errorf("another server answers at %s: %s", s.Spec.Source, who), hintDiverged)
 	}
 	if lacking := lacking(s); lacking != nil {
-		return archive.ReasonDiverged, blocked(zkpaths.BlockedDiverged,
+		return archive.ReasonDiverged, Blocked(zkpaths.BlockedDiverged,
 			fmt.Errorf("the source lacks transactions that are archived: %s", lacking), hintDiverged)
 	}
 	resume := s.End.Resume()
@@ -200,7 +200,7 @@ func unfit(s scene) (reason string, err error) {
 	}
 	newest := s.Files[len(s.Files)-1].Name
 	if archive.FileBefore(newest, resume.File) {
-		return archive.ReasonDiverged, blocked(zkpaths.BlockedDiverged,
+		return archive.ReasonDiverged, Blocked(zkpaths.BlockedDiverged,
 			fmt.Errorf("the archive ends in %s, the source's newest file is %s", resume.File, newest), hintDiverged)
 	}
 	if s.End.File != resume.File && listed(s.Files, s.End.File) && provable(s.End) {
@@ -216,7 +216,7 @@ func unfit(s scene) (reason string, err error) {
 }
 
 func blockedPurged(end archive.End, oldest string) error {
-	return blocked(zkpaths.BlockedPurged,
+	return Blocked(zkpaths.BlockedPurged,
 		fmt.Errorf("the source has purged what comes next, %s:%d; its oldest file is %s", end.File, end.Offset, oldest), hintPurged)
 }
 
@@ -240,7 +240,7 @@ func otherServer(tl archive.Timeline, now source.Server) string {
 // judgePrevious decides on a file that none before it proves, by the previous
 // GTIDs that it begins with, nil when it has none; or by what the source had executed
 // before it.
-func judgePrevious(previous *gtid.Set, s scene, file string) error {
+func judgePrevious(previous *gtid.Set, s facts, file string) error {
 	switch {
 	case previous != nil && previous.Equal(s.End.GTIDSet), executedBefore(s, file):
 		return nil
@@ -252,7 +252,7 @@ func judgePrevious(previous *gtid.Set, s scene, file string) error {
 
 // newTimeline describes the timeline that begins with file, whose previous GTIDs
 // are given, or nil.
-func newTimeline(s scene, reason, file string, previous *gtid.Set) archive.Timeline {
+func newTimeline(s facts, reason, file string, previous *gtid.Set) archive.Timeline {
 	tl := archive.Timeline{
 		Timeline: s.End.Timeline + 1, Flavor: s.Server.Flavor, ServerVersion: s.Server.Version, ServerUUID: s.Server.UUID,
 		Reason: reason, FirstFile: file, SourceServerID: s.Server.ServerID, ServerUID: s.Server.ServerUID,
@@ -277,7 +277,7 @@ func newTimeline(s scene, reason, file string, previous *gtid.Set) archive.Timel
 
 // lost returns how far an archive had come that is there no more, by the checkpoint. The
 // set is nil when it is not known.
-func lost(s scene) (archive.Place, *gtid.Set) {
+func lost(s facts) (archive.Place, *gtid.Set) {
 	at := archive.Place{File: s.Last.File, Position: s.Last.Position}
 	set, err := gtid.Parse(s.Server.Flavor, s.Last.GTIDSet)
 	if err != nil || s.Last.GTIDOmitted {

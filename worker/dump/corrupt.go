@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"errors"
@@ -16,13 +16,13 @@ func corruptIn(err error) *source.CorruptError {
 	return nil
 }
 
-// judgeCorrupt says what a fault means in what the source sends, which before is the last
+// repeatedFault says what a fault means in what the source sends, which before is the last
 // dump's. One may have come about on the way. Where it stands at the same place on two
 // connections, it stands in the source's file.
-func judgeCorrupt(now, before *source.CorruptError) error {
+func repeatedFault(now, before *source.CorruptError) error {
 	if now == nil || before == nil || now.File != before.File || now.Offset != before.Offset {
 		return nil
 	}
-	return blocked(zkpaths.BlockedSourceCorrupt, fmt.Errorf("the source's %s is corrupt after %d, found on two connections alike: %s; no replica can read on there",
+	return Blocked(zkpaths.BlockedSourceCorrupt, fmt.Errorf("the source's %s is corrupt after %d, found on two connections alike: %s; no replica can read on there",
 		now.File, now.Offset, now.Problem), "read the file with mysqlbinlog --verify-binlog-checksum at the source, to be sure; "+hintUnreadable)
 }

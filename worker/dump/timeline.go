@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"time"
@@ -9,24 +9,24 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle reads the head of the stream where the course needs it: to begin a
+// settle reads the head of the stream where the plan needs it: to begin a
 // timeline, or to prove a file by its previous GTIDs. It returns the chain's
 // end that the stream goes on from.
-func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stream, c *cutter) (archive.End, error) {
-	if course.Begin == "" && !course.MatchPrevious {
+func (d *Dump) settle(arch *archive.Archive, s facts, plan plan, stream stream, c *segmenter) (archive.End, error) {
+	if plan.Begin == "" && !plan.MatchPrevious {
 		return s.End, nil
 	}
-	c.file, c.start = course.Start.File, 0
+	c.file, c.start = plan.Start.File, 0
 	if err := readHead(stream, c); err != nil {
 		return s.End, err
 	}
 	d.progress.received.Add(int64(len(c.buf)))
 	previous, _ := stream.Previous()
-	if course.MatchPrevious {
-		return d.endFile(arch, s, course, judgePrevious(previous, s, course.Start.File))
+	if plan.MatchPrevious {
+		return d.endFile(arch, s, plan, judgePrevious(previous, s, plan.Start.File))
 	}
-	tl := newTimeline(s, course.Begin, course.Start.File, previous)
-	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.t.t.Number(), d.t.m.w.cfg.ServerID
+	tl := newTimeline(s, plan.Begin, plan.Start.File, previous)
+	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.cfg.Term.Number(), d.cfg.ServerID
 	if err := d.prove(d.reading, arch); err != nil {
 		return s.End, err
 	}
@@ -38,12 +38,12 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 	if err := arch.CreateTimeline(d.reading, tl); err != nil {
 		return s.End, err
 	}
-	d.t.m.tally.began(tl)
+	d.cfg.Observer.BeganTimeline(tl)
 	level := zerolog.WarnLevel
 	if tl.Reason == archive.ReasonFirst {
 		level = zerolog.InfoLevel
 	}
-	d.log.WithLevel(level).Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
+	d.cfg.Logger.WithLevel(level).Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
 	end, err := arch.Walk(d.reading, nil)
 	if err == nil && (end.Timeline != tl.Timeline || end.HasLast) {
 		// Somebody has gone on while this writer slept: what was read so far belongs
@@ -55,25 +55,25 @@ func (d *dump) settle(arch *archive.Archive, s scene, course course, stream stre
 
 // endFile ends the file in which the archive ends, and of which the source sends no
 // more, once the file behind it is proven: no event tells that it follows.
-func (d *dump) endFile(arch *archive.Archive, s scene, course course, proven error) (archive.End, error) {
-	if proven != nil || !course.EndsFile {
+func (d *Dump) endFile(arch *archive.Archive, s facts, plan plan, proven error) (archive.End, error) {
+	if proven != nil || !plan.EndsFile {
 		return s.End, proven
 	}
-	if err := d.t.t.Barrier(d.reading); err != nil {
+	if err := d.cfg.Term.Barrier(d.reading); err != nil {
 		return s.End, err
 	}
 	why := "the base name of the source's binlog files has changed, and no transaction is missing"
 	if s.Torn {
 		why = "the source's file ends in the middle of an event, as a crash left it"
 	}
-	d.log.Warn().Str("file", s.End.File).Int64("position", s.End.Offset).Str("next_file", course.Start.File).
+	d.cfg.Logger.Warn().Str("file", s.End.File).Int64("position", s.End.Offset).Str("next_file", plan.Start.File).
 		Msg(why + ": archived up to there, going on with the next one")
-	return arch.EndFile(d.reading, s.End, course.Start.File, d.t.t.Number(), d.t.m.w.cfg.ServerID)
+	return arch.EndFile(d.reading, s.End, plan.Start.File, d.cfg.Term.Number(), d.cfg.ServerID)
 }
 
 // readHead reads the two events that a file begins with: the format description,
 // and the previous GTIDs where the server writes them.
-func readHead(s stream, c *cutter) error {
+func readHead(s stream, c *segmenter) error {
 	for c.events < 2 && c.nextFile == "" {
 		ev, err := c.next(s, time.Time{})
 		if err != nil {

@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// A cutter gathers the events of a stream into segments.
-type cutter struct {
+// A segmenter gathers the events of a stream into segments.
+type segmenter struct {
 	buf    []byte // the segment's raw bytes so far
 	file   string
 	start  int64     // where buf begins in file
@@ -37,9 +37,9 @@ type cutter struct {
 	overlapAt   int64
 }
 
-// newCutter returns a cutter that goes on from end.
-func newCutter(end archive.End) *cutter {
-	c := &cutter{transactionBegin: -1, transactionEnd: -1, overlapFrom: -1}
+// newCutter returns a segmenter that goes on from end.
+func newSegmenter(end archive.End) *segmenter {
+	c := &segmenter{transactionBegin: -1, transactionEnd: -1, overlapFrom: -1}
 	c.file, c.start = end.File, end.Offset
 	if end.HasLast {
 		c.overlapAt, c.overlapHash = end.Last.OverlapStart, end.Last.OverlapHash
@@ -47,11 +47,11 @@ func newCutter(end archive.End) *cutter {
 	return c
 }
 
-func (c *cutter) empty() bool { return len(c.buf) == 0 }
+func (c *segmenter) empty() bool { return len(c.buf) == 0 }
 
 // next reads one more event of s into the segment. An event that does not belong at
 // the segment's end is an error, and not taken in.
-func (c *cutter) next(s stream, until time.Time) (*source.Event, error) {
+func (c *segmenter) next(s stream, until time.Time) (*source.Event, error) {
 	before := len(c.buf)
 	buf, ev, err := s.Next(c.buf, until)
 	c.buf = buf
@@ -67,7 +67,7 @@ func (c *cutter) next(s stream, until time.Time) (*source.Event, error) {
 }
 
 // add takes note of an event whose bytes stand at the end of buf.
-func (c *cutter) add(ev *source.Event, s stream) {
+func (c *segmenter) add(ev *source.Event, s stream) {
 	if c.events == 0 {
 		c.first, c.opened = ev.Time, time.Now()
 	}
@@ -105,7 +105,7 @@ type cut struct {
 
 // cut ends the segment, and the file too when nextFile is named. Its raw bytes are
 // the cut's from then on; the next segment's go into buf.
-func (c *cutter) cut(s stream, nextFile string, buf []byte) *cut {
+func (c *segmenter) cut(s stream, nextFile string, buf []byte) *cut {
 	end := c.start + int64(len(c.buf))
 	c.findOverlap(end)
 	m := archive.Meta{
@@ -134,7 +134,7 @@ func (c *cutter) cut(s stream, nextFile string, buf []byte) *cut {
 
 // findOverlap sets where a dump that resumes at end is to begin, and the hash of
 // the bytes from there. Without new bytes it stays as it was.
-func (c *cutter) findOverlap(end int64) {
+func (c *segmenter) findOverlap(end int64) {
 	if len(c.buf) == 0 {
 		return
 	}

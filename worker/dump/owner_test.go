@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/archive/dirstore"
+	"binkeeper/internal/failure"
 	"binkeeper/zkpaths"
 )
 
@@ -24,11 +25,11 @@ func TestOwnerIsNotMadeElsewhere(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				d, store := newDump(elsewhere, "nothing", 0)
-				d.spec = zkpaths.Spec{Owner: true, TaskUID: "uid", Archive: "file:///backup/binlogs", Accept: &zkpaths.Accept{
+				d.cfg.Spec = zkpaths.Spec{Owner: true, TaskUID: "uid", Archive: "file:///backup/binlogs", Accept: &zkpaths.Accept{
 					Answer: zkpaths.AcceptArchive, Timeline: last.Timeline, File: last.File, Position: last.Position, Reason: zkpaths.BlockedArchiveBehind}}
 				err := d.checkOwner(t.Context(), archive.New(store, "orders"), last)
-				if !isBlocked(err) || judgeEnd(err).reason != zkpaths.BlockedArchiveBehind || !strings.Contains(hintOf(err), "/backup/binlogs") {
-					t.Errorf("got %v (hint %q), want it to be blocked, and the hint to name the mount", err, hintOf(err))
+				if !IsBlocked(err) || classify(err).Reason != zkpaths.BlockedArchiveBehind || !strings.Contains(failure.Hint(err), "/backup/binlogs") {
+					t.Errorf("got %v (hint %q), want it to be blocked, and the hint to name the mount", err, failure.Hint(err))
 				}
 				if _, err := archive.New(store, "orders").Owner(t.Context()); !errors.Is(err, archive.ErrNotExist) {
 					t.Errorf("the archive was made: %v", err)
@@ -40,7 +41,7 @@ func TestOwnerIsNotMadeElsewhere(t *testing.T) {
 		folder, _ := newArchive(t)
 		synctest.Test(t, func(t *testing.T) {
 			d, store := newDump(folder, "orders/task.json", 3*time.Second)
-			d.spec = zkpaths.Spec{Owner: true, TaskUID: "uid"}
+			d.cfg.Spec = zkpaths.Spec{Owner: true, TaskUID: "uid"}
 			if err := d.checkOwner(t.Context(), archive.New(store, "orders"), zkpaths.LastCommit{}); err != nil {
 				t.Errorf("got %v", err)
 			}

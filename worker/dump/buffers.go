@@ -1,11 +1,11 @@
-package worker
+package dump
 
-// spares are buffers to be used again. Any goroutine may take and put.
-type spares chan []byte
+// buffers are buffers to be used again. Any goroutine may take and put.
+type buffers chan []byte
 
 // take returns an empty buffer: one that was used before, or else a new one with room
 // for n bytes and a few more.
-func (s spares) take(n int) []byte {
+func (s buffers) take(n int) []byte {
 	select {
 	case buf := <-s:
 		return buf[:0]
@@ -15,7 +15,7 @@ func (s spares) take(n int) []byte {
 }
 
 // put keeps a buffer of at most most bytes, if there is room for one.
-func (s spares) put(buf []byte, most int) {
+func (s buffers) put(buf []byte, most int) {
 	if cap(buf) == 0 || cap(buf) > most {
 		return
 	}
@@ -26,7 +26,7 @@ func (s spares) put(buf []byte, most int) {
 }
 
 // giveBack lets the buffers go.
-func (s spares) giveBack() {
+func (s buffers) giveBack() {
 	for {
 		select {
 		case <-s:

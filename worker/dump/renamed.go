@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // renamedTo is the base name of the source's files when they have another one than
 // those that are archived, else "": the source was started with another --log-bin. It
 // has forgotten the files of the old name by then, and sends none of them.
-func renamedTo(s scene) string {
+func renamedTo(s facts) string {
 	was := archive.FileBase(s.End.File)
 	if slices.ContainsFunc(s.Files, func(f source.BinlogFile) bool { return archive.FileBase(f.Name) == was }) {
 		return ""
@@ -25,7 +25,7 @@ func renamedTo(s scene) string {
 // base name says so in gtid_purged; the previous GTIDs of its first file are empty. With
 // any gtid_mode but ON, now or where the archive ends, there may be transactions that no
 // GTID tells of.
-func executedBefore(s scene, file string) bool {
+func executedBefore(s facts, file string) bool {
 	anonymous := s.End.Last.LastTransactionEnd >= 0 && s.End.Last.GTIDSet == ""
 	return !anonymous && file == s.Files[0].Name && s.Server.GTIDMode == "ON" &&
 		provable(s.End) && s.Server.Purged != nil && s.Server.Purged.Equal(s.End.GTIDSet)
@@ -37,7 +37,7 @@ func provable(end archive.End) bool {
 	return end.GTIDSet != nil && !end.GTIDSet.IsEmpty()
 }
 
-func blockedRenamed(s scene, base string) error {
-	return blocked(zkpaths.BlockedPurged, fmt.Errorf("the base name of the source's binlog files has changed: they are %s.* now, and the archive ends in %s:%d; "+
+func blockedRenamed(s facts, base string) error {
+	return Blocked(zkpaths.BlockedPurged, fmt.Errorf("the base name of the source's binlog files has changed: they are %s.* now, and the archive ends in %s:%d; "+
 		"that nothing was written between those and %s is not proven", base, s.End.File, s.End.Offset, s.Files[0].Name), hintPurged)
 }

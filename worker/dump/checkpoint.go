@@ -1,11 +1,13 @@
-package worker
+package dump
 
 import (
 	"context"
 	"errors"
 	"time"
 
+	"binkeeper/internal/backoff"
 	"binkeeper/internal/coord"
+	"binkeeper/internal/failure"
 )
 
 // checkpoint commits what is stored, one commit at a time and at most one in a
@@ -22,9 +24,9 @@ func (p *pipeline) checkpoint(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		changed := p.d.t.m.sess.Changed()
+		changed := p.d.cfg.Term.Changed()
 		err := p.commit(ctx)
-		pause := time.After(time.Duration(p.d.spec.CheckpointInterval))
+		pause := time.After(time.Duration(p.d.cfg.Spec.CheckpointInterval))
 		switch {
 		case err == nil:
 			changed, refused = nil, 0
@@ -34,9 +36,9 @@ func (p *pipeline) checkpoint(ctx context.Context) error {
 		case errors.As(err, new(*coord.RefusedError)):
 			p.again()
 			if refused++; refused == 1 {
-				p.d.t.log.Warn().Err(err).Str("hint", hintOf(err)).Msg("no checkpoint now; the archive goes on growing")
+				p.d.cfg.Logger.Warn().Err(err).Str("hint", failure.Hint(err)).Msg("no checkpoint now; the archive goes on growing")
 			}
-			pause = time.After(max(time.Duration(p.d.spec.CheckpointInterval), retryDelay(refused)))
+			pause = time.After(max(time.Duration(p.d.cfg.Spec.CheckpointInterval), backoff.Delay(refused)))
 		default:
 			return err
 		}
@@ -75,5 +77,5 @@ func (p *pipeline) commit(ctx context.Context) error {
 	p.mu.Lock()
 	next := p.newest
 	p.mu.Unlock()
-	return p.d.t.commit(ctx, next)
+	return p.d.cfg.Term.Commit(ctx, next)
 }

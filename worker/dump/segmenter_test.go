@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"binkeeper/worker/source"
 )
 
-// A script is a stream of made-up events: the cutter looks at no bytes of theirs.
+// A script is a stream of made-up events: the segmenter looks at no bytes of theirs.
 type script struct {
 	file     string
 	offset   int64
@@ -43,8 +43,8 @@ func (s *script) add(size int, begins, completes bool) {
 	s.events = append(s.events, ev)
 }
 
-// take lets the cutter read n events.
-func take(t *testing.T, c *cutter, s *script, n int) {
+// take lets the segmenter read n events.
+func take(t *testing.T, c *segmenter, s *script, n int) {
 	t.Helper()
 	for range n {
 		if _, err := c.next(s, time.Time{}); err != nil {
@@ -78,7 +78,7 @@ func TestCutterOverlap(t *testing.T) {
 			for _, e := range tt.events {
 				s.add(e.size, e.begins, e.completes)
 			}
-			c := newCutter(archive.End{Timeline: 1, File: s.file})
+			c := newSegmenter(archive.End{Timeline: 1, File: s.file})
 			next := 0
 			for i, last := range tt.cuts {
 				take(t, c, s, last+1-next)
@@ -101,7 +101,7 @@ func TestCutterDescribesSegments(t *testing.T) {
 	for _, size := range []int{120, 70, 60, 31} {
 		s.add(size, size == 60, size == 31)
 	}
-	c := newCutter(archive.End{Timeline: 1, File: s.file})
+	c := newSegmenter(archive.End{Timeline: 1, File: s.file})
 	take(t, c, s, 3)
 	s.open = uuidA + ":6"
 	first := c.cut(s, "", nil)
@@ -131,7 +131,7 @@ func TestCutterDescribesSegments(t *testing.T) {
 // resumes in the data before it.
 func TestCutterEndsFileWithoutBytes(t *testing.T) {
 	last := archive.Meta{File: "b.000001", Start: 200, End: 300, OverlapStart: 250, OverlapHash: "0123456789abcdef"}
-	c := newCutter(archive.End{Timeline: 1, File: "b.000001", Offset: 300, Last: last, HasLast: true})
+	c := newSegmenter(archive.End{Timeline: 1, File: "b.000001", Offset: 300, Last: last, HasLast: true})
 	m := c.cut(&script{}, "b.000002", nil).segment.Meta
 	if m.Start != 300 || m.End != 300 || m.Events != 0 || m.FirstEventTime != nil || !m.EndsFile || m.NextFile != "b.000002" {
 		t.Errorf("got %+v", m)
@@ -147,7 +147,7 @@ func TestReadHeadTakesTheFilesEnd(t *testing.T) {
 	s := &script{file: "b.000001"}
 	s.add(120, false, false)
 	s.events = append(s.events, source.Event{Kind: source.FileEnd, Start: 120, End: 120, NextFile: "b.000002"})
-	c := newCutter(archive.End{Timeline: 1, File: s.file})
+	c := newSegmenter(archive.End{Timeline: 1, File: s.file})
 	if err := readHead(s, c); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestCutterRefusesWhatDoesNotBelong(t *testing.T) {
 	s.add(120, false, false)
 	s.add(70, false, false)
 	s.events[1].Start, s.events[1].End = s.events[1].Start-10, s.events[1].End-10
-	c := newCutter(archive.End{Timeline: 1, File: s.file})
+	c := newSegmenter(archive.End{Timeline: 1, File: s.file})
 	take(t, c, s, 1)
 	if _, err := c.next(s, time.Time{}); err == nil {
 		t.Error("an event of another offset was taken in")

@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"errors"
@@ -33,10 +33,10 @@ func files(names ...string) []source.BinlogFile {
 	return list
 }
 
-// archived is a scene in which mysql-bin.000002 is archived up to 700 and the
+// archived is a facts in which mysql-bin.000002 is archived up to 700 and the
 // source goes on from there.
-func archived(t *testing.T) scene {
-	return scene{
+func archived(t *testing.T) facts {
+	return facts{
 		End: archive.End{
 			Timeline: 1, File: "mysql-bin.000002", Offset: 700, HasLast: true, GTIDSet: mysqlSet(t, uuidA+":1-9"),
 			Last: archive.Meta{File: "mysql-bin.000002", Start: 500, End: 700, OverlapStart: 600, OverlapHash: "0123456789abcdef",
@@ -51,13 +51,13 @@ func archived(t *testing.T) scene {
 }
 
 // renamed makes s one of a source whose files have another base name; all that it executed before is archived.
-func renamed(s *scene) {
+func renamed(s *facts) {
 	s.Files = files("other-bin.000001", "other-bin.000002")
 	s.Server.GTIDMode, s.Server.Purged = "ON", s.End.GTIDSet
 }
 
 // ofMariaDB makes s one of a MariaDB whose only domain has gone back: 0-1-9 is archived.
-func ofMariaDB(s *scene) {
+func ofMariaDB(s *facts) {
 	s.Timeline.Flavor, s.Server.Flavor = gtid.MariaDB, gtid.MariaDB
 	s.End.GTIDSet, s.Server.Executed = gtid.New(gtid.MariaDB), gtid.New(gtid.MariaDB)
 	s.End.GTIDSet.AddMariaDB(0, 1, 9)
@@ -65,18 +65,18 @@ func ofMariaDB(s *scene) {
 }
 
 // atFileEnd makes s one in which mysql-bin.000002 is archived whole.
-func atFileEnd(s *scene) {
+func atFileEnd(s *facts) {
 	s.End.File, s.End.Offset = "mysql-bin.000003", 0
 	s.End.Last.EndsFile, s.End.Last.NextFile = true, "mysql-bin.000003"
 }
 
 // accept answers as an earlier version does, to no reason in particular.
-func accept(s *scene, answer string) {
+func accept(s *facts, answer string) {
 	s.Spec.Accept = &zkpaths.Accept{Answer: answer, Timeline: s.Last.Timeline, File: s.Last.File, Position: s.Last.Position}
 }
 
 // acceptFor answers a block for reason, with the given server behind the address.
-func acceptFor(s *scene, answer, reason, server string) {
+func acceptFor(s *facts, answer, reason, server string) {
 	accept(s, answer)
 	s.Spec.Accept.Reason, s.Spec.Accept.Server = reason, server
 }
@@ -85,122 +85,122 @@ func TestJudge(t *testing.T) {
 	resumed := source.Start{File: "mysql-bin.000002", Overlap: &source.Overlap{From: 600, To: 700, Hash: "0123456789abcdef"}}
 	tests := []struct {
 		name    string
-		change  func(*scene)
-		want    course
+		change  func(*facts)
+		want    plan
 		blocked string
 	}{
-		{name: "goes on", change: func(*scene) {}, want: course{Start: resumed}},
-		{name: "empty archive, earliest", change: func(s *scene) { s.End = archive.End{} },
-			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonFirst}},
-		{name: "empty archive, current", change: func(s *scene) { s.End = archive.End{}; s.Spec.Start = "current" },
-			want: course{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonFirst}},
-		{name: "empty archive, a file", change: func(s *scene) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000002" },
-			want: course{Start: source.Start{File: "mysql-bin.000002"}, Begin: archive.ReasonFirst}},
-		{name: "empty archive, a file that is gone", change: func(s *scene) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000000" },
+		{name: "goes on", change: func(*facts) {}, want: plan{Start: resumed}},
+		{name: "empty archive, earliest", change: func(s *facts) { s.End = archive.End{} },
+			want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonFirst}},
+		{name: "empty archive, current", change: func(s *facts) { s.End = archive.End{}; s.Spec.Start = "current" },
+			want: plan{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonFirst}},
+		{name: "empty archive, a file", change: func(s *facts) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000002" },
+			want: plan{Start: source.Start{File: "mysql-bin.000002"}, Begin: archive.ReasonFirst}},
+		{name: "empty archive, a file that is gone", change: func(s *facts) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000000" },
 			blocked: zkpaths.BlockedPurged},
-		{name: "timeline without segments", change: func(s *scene) {
+		{name: "timeline without segments", change: func(s *facts) {
 			s.End = archive.End{Timeline: 1, File: "mysql-bin.000002", GTIDSet: gtid.New(gtid.MySQL)}
-		}, want: course{Start: source.Start{File: "mysql-bin.000002"}}},
+		}, want: plan{Start: source.Start{File: "mysql-bin.000002"}}},
 
-		{name: "another server", change: func(s *scene) { s.Server.UUID = uuidB }, blocked: zkpaths.BlockedOtherSource},
-		{name: "another server, accepted", change: func(s *scene) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptNewTimeline) },
-			want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
-		{name: "another server, the wrong answer", change: func(s *scene) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptGap) },
+		{name: "another server", change: func(s *facts) { s.Server.UUID = uuidB }, blocked: zkpaths.BlockedOtherSource},
+		{name: "another server, accepted", change: func(s *facts) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptNewTimeline) },
+			want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
+		{name: "another server, the wrong answer", change: func(s *facts) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptGap) },
 			blocked: zkpaths.BlockedOtherSource},
-		{name: "another server, accepted by its name", change: func(s *scene) {
+		{name: "another server, accepted by its name", change: func(s *facts) {
 			s.Server.UUID = uuidB
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
-		}, want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
-		{name: "a third server, when another one was accepted", change: func(s *scene) {
+		}, want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
+		{name: "a third server, when another one was accepted", change: func(s *facts) {
 			s.Server.UUID = "33333333-3333-3333-3333-333333333333"
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
 		}, blocked: zkpaths.BlockedOtherSource},
-		{name: "another server, when its own divergence was accepted", change: func(s *scene) {
+		{name: "another server, when its own divergence was accepted", change: func(s *facts) {
 			s.Server.UUID = uuidB
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, uuidA)
 		}, blocked: zkpaths.BlockedOtherSource},
-		{name: "another flavor", change: func(s *scene) { s.Server.Flavor = gtid.MariaDB }, blocked: zkpaths.BlockedOtherSource},
+		{name: "another flavor", change: func(s *facts) { s.Server.Flavor = gtid.MariaDB }, blocked: zkpaths.BlockedOtherSource},
 
-		{name: "transactions lost", change: func(s *scene) { s.Server.Executed = mysqlSet(t, uuidA+":1-8") }, blocked: zkpaths.BlockedDiverged},
-		{name: "transactions lost, accepted", change: func(s *scene) {
+		{name: "transactions lost", change: func(s *facts) { s.Server.Executed = mysqlSet(t, uuidA+":1-8") }, blocked: zkpaths.BlockedDiverged},
+		{name: "transactions lost, accepted", change: func(s *facts) {
 			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
 			accept(s, zkpaths.AcceptNewTimeline)
-		}, want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
-		{name: "an answer to an earlier block", change: func(s *scene) {
+		}, want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
+		{name: "an answer to an earlier block", change: func(s *facts) {
 			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
 			accept(s, zkpaths.AcceptNewTimeline)
 			s.Last.Position = 750
 		}, blocked: zkpaths.BlockedDiverged},
-		{name: "transactions lost, when another server was accepted", change: func(s *scene) {
+		{name: "transactions lost, when another server was accepted", change: func(s *facts) {
 			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
 		}, blocked: zkpaths.BlockedDiverged},
-		{name: "found in the stream, accepted", change: func(s *scene) {
+		{name: "found in the stream, accepted", change: func(s *facts) {
 			s.Found = archive.ReasonDiverged
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, uuidA)
-		}, want: course{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
-		{name: "files lost", change: func(s *scene) { s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
+		}, want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
+		{name: "files lost", change: func(s *facts) { s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
 
-		{name: "a MariaDB domain went back: the overlap decides", change: ofMariaDB, want: course{Start: resumed}},
-		{name: "the same at a file's end, that file purged: the GTID list decides", change: func(s *scene) {
+		{name: "a MariaDB domain went back: the overlap decides", change: ofMariaDB, want: plan{Start: resumed}},
+		{name: "the same at a file's end, that file purged: the GTID list decides", change: func(s *facts) {
 			ofMariaDB(s)
 			atFileEnd(s)
 			s.Files = files("mysql-bin.000003")
-		}, want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
-		{name: "the same, and files lost", change: func(s *scene) { ofMariaDB(s); s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
+		}, want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		{name: "the same, and files lost", change: func(s *facts) { ofMariaDB(s); s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
 
-		{name: "purged", change: func(s *scene) { s.Files = files("mysql-bin.000003") }, blocked: zkpaths.BlockedPurged},
-		{name: "purged, accepted", change: func(s *scene) { s.Files = files("mysql-bin.000003"); accept(s, zkpaths.AcceptGap) },
-			want: course{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
-		{name: "purged, the wrong answer", change: func(s *scene) {
+		{name: "purged", change: func(s *facts) { s.Files = files("mysql-bin.000003") }, blocked: zkpaths.BlockedPurged},
+		{name: "purged, accepted", change: func(s *facts) { s.Files = files("mysql-bin.000003"); accept(s, zkpaths.AcceptGap) },
+			want: plan{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
+		{name: "purged, the wrong answer", change: func(s *facts) {
 			s.Files = files("mysql-bin.000003")
 			accept(s, zkpaths.AcceptNewTimeline)
 		}, blocked: zkpaths.BlockedPurged},
 
-		{name: "at a file's end: proven in the file before", change: atFileEnd, want: course{Start: source.Start{
+		{name: "at a file's end: proven in the file before", change: atFileEnd, want: plan{Start: source.Start{
 			File: "mysql-bin.000002", Overlap: &source.Overlap{From: 600, To: 700, Hash: "0123456789abcdef", NextFile: "mysql-bin.000003"}}}},
-		{name: "at a file's end, that file purged: proven by the previous GTIDs", change: func(s *scene) { atFileEnd(s); s.Files = files("mysql-bin.000003") },
-			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
-		{name: "the same without GTIDs: no proof", change: func(s *scene) {
+		{name: "at a file's end, that file purged: proven by the previous GTIDs", change: func(s *facts) { atFileEnd(s); s.Files = files("mysql-bin.000003") },
+			want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		{name: "the same without GTIDs: no proof", change: func(s *facts) {
 			atFileEnd(s)
 			s.Files = files("mysql-bin.000003")
 			s.End.GTIDSet = gtid.New(gtid.MySQL)
 		}, blocked: zkpaths.BlockedPurged},
-		{name: "at a file's end, the next one purged too", change: func(s *scene) { atFileEnd(s); s.Files = files("mysql-bin.000004") },
+		{name: "at a file's end, the next one purged too", change: func(s *facts) { atFileEnd(s); s.Files = files("mysql-bin.000004") },
 			blocked: zkpaths.BlockedPurged},
 
-		{name: "renamed, all archived by then", change: renamed, want: course{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
-		{name: "renamed at a file's end", change: func(s *scene) { atFileEnd(s); renamed(s) },
-			want: course{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
-		{name: "renamed, and ended by an earlier primary", change: func(s *scene) {
+		{name: "renamed, all archived by then", change: renamed, want: plan{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
+		{name: "renamed at a file's end", change: func(s *facts) { atFileEnd(s); renamed(s) },
+			want: plan{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
+		{name: "renamed, and ended by an earlier primary", change: func(s *facts) {
 			renamed(s)
 			s.End.File, s.End.Offset = "other-bin.000001", 0
 			s.End.Last.EndsFile, s.End.Last.NextFile = true, "other-bin.000001"
-		}, want: course{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true}},
-		{name: "renamed, and more was executed before", change: func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") },
+		}, want: plan{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true}},
+		{name: "renamed, and more was executed before", change: func(s *facts) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") },
 			blocked: zkpaths.BlockedPurged},
-		{name: "renamed, and some transactions have no GTID", change: func(s *scene) { renamed(s); s.Server.GTIDMode = "ON_PERMISSIVE" },
+		{name: "renamed, and some transactions have no GTID", change: func(s *facts) { renamed(s); s.Server.GTIDMode = "ON_PERMISSIVE" },
 			blocked: zkpaths.BlockedPurged},
-		{name: "renamed, and the last archived transaction has no GTID", change: func(s *scene) { renamed(s); s.End.Last.GTIDSet = "" },
+		{name: "renamed, and the last archived transaction has no GTID", change: func(s *facts) { renamed(s); s.End.Last.GTIDSet = "" },
 			blocked: zkpaths.BlockedPurged},
-		{name: "renamed, without GTIDs", change: func(s *scene) {
+		{name: "renamed, without GTIDs", change: func(s *facts) {
 			renamed(s)
 			s.End.GTIDSet, s.Server.Purged, s.Server.GTIDMode = mysqlSet(t, ""), mysqlSet(t, ""), "OFF"
 		}, blocked: zkpaths.BlockedPurged},
-		{name: "renamed, accepted", change: func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10"); accept(s, zkpaths.AcceptGap) },
-			want: course{Start: source.Start{File: "other-bin.000001"}, Begin: archive.ReasonGap}},
+		{name: "renamed, accepted", change: func(s *facts) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10"); accept(s, zkpaths.AcceptGap) },
+			want: plan{Start: source.Start{File: "other-bin.000001"}, Begin: archive.ReasonGap}},
 
-		{name: "torn", change: func(s *scene) { s.Torn = true },
-			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsFile: true}},
-		{name: "torn, and ended by an earlier primary", change: func(s *scene) { atFileEnd(s); s.Torn = true },
-			want: course{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
-		{name: "torn, and nothing follows", change: func(s *scene) { s.Torn = true; s.Files = files("mysql-bin.000001", "mysql-bin.000002") },
+		{name: "torn", change: func(s *facts) { s.Torn = true },
+			want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsFile: true}},
+		{name: "torn, and ended by an earlier primary", change: func(s *facts) { atFileEnd(s); s.Torn = true },
+			want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		{name: "torn, and nothing follows", change: func(s *facts) { s.Torn = true; s.Files = files("mysql-bin.000001", "mysql-bin.000002") },
 			blocked: zkpaths.BlockedTorn},
-		{name: "torn, without GTIDs", change: func(s *scene) { s.Torn = true; s.End.GTIDSet = gtid.New(gtid.MySQL) },
+		{name: "torn, without GTIDs", change: func(s *facts) { s.Torn = true; s.End.GTIDSet = gtid.New(gtid.MySQL) },
 			blocked: zkpaths.BlockedTorn},
-		{name: "torn, and transactions lost", change: func(s *scene) { s.Torn = true; s.Server.Executed = mysqlSet(t, uuidA+":1-8") },
+		{name: "torn, and transactions lost", change: func(s *facts) { s.Torn = true; s.Server.Executed = mysqlSet(t, uuidA+":1-8") },
 			blocked: zkpaths.BlockedDiverged},
-		{name: "torn, and purged by then", change: func(s *scene) { s.Torn = true; s.Files = files("mysql-bin.000003") },
+		{name: "torn, and purged by then", change: func(s *facts) { s.Torn = true; s.Files = files("mysql-bin.000003") },
 			blocked: zkpaths.BlockedPurged},
 	}
 	for _, tt := range tests {
@@ -208,19 +208,19 @@ func TestJudge(t *testing.T) {
 			s := archived(t)
 			tt.change(&s)
 			got, err := judge(s)
-			var b *blockedError
-			if errors.As(err, &b) != (tt.blocked != "") || b != nil && b.reason != tt.blocked {
+			var b *BlockedError
+			if errors.As(err, &b) != (tt.blocked != "") || b != nil && b.Reason != tt.blocked {
 				t.Fatalf("err = %v, want blocked %q", err, tt.blocked)
 			}
 			if b != nil && b.Hint() == "" {
 				t.Error("a blocked task without a hint")
 			}
-			checkCourse(t, got, tt.want)
+			checkPlan(t, got, tt.want)
 		})
 	}
 }
 
-func checkCourse(t *testing.T, got, want course) {
+func checkPlan(t *testing.T, got, want plan) {
 	t.Helper()
 	if got.Begin != want.Begin || got.MatchPrevious != want.MatchPrevious || got.EndsFile != want.EndsFile || got.Start.File != want.Start.File {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -291,15 +291,15 @@ func TestJudgePrevious(t *testing.T) {
 	tests := []struct {
 		name     string
 		previous string
-		change   func(*scene)
+		change   func(*facts)
 		proven   bool
 	}{
-		{"equal", uuidA + ":1-9", func(*scene) {}, true},
-		{"more", uuidA + ":1-10", func(*scene) {}, false},
-		{"less", uuidA + ":1-8", func(*scene) {}, false},
+		{"equal", uuidA + ":1-9", func(*facts) {}, true},
+		{"more", uuidA + ":1-10", func(*facts) {}, false},
+		{"less", uuidA + ":1-8", func(*facts) {}, false},
 		{"empty, the first of a new base name", "", renamed, true},
-		{"empty, and more was executed before", "", func(s *scene) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") }, false},
-		{"empty, not the first", "", func(s *scene) { renamed(s); s.Files = files("other-bin.000000", "other-bin.000001") }, false},
+		{"empty, and more was executed before", "", func(s *facts) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") }, false},
+		{"empty, not the first", "", func(s *facts) { renamed(s); s.Files = files("other-bin.000000", "other-bin.000001") }, false},
 	}
 	for _, tt := range tests {
 		s := archived(t)
@@ -358,13 +358,15 @@ func TestTornHead(t *testing.T) {
 	err := fmt.Errorf("read mysql-bin.000002 after offset 0: %w", source.ErrTorn)
 	for _, test := range []struct {
 		name string
-		dump *dump
-		want ending
+		dump *Dump
+		want Ending
 	}{
-		{"the file in which the archive ends", &dump{}, ending{endedTorn, reasonSource, err.Error(), hintUnreadable}},
-		{"the one behind it", &dump{torn: true}, ending{endedBlocked, zkpaths.BlockedTorn, err.Error(), hintUnreadable}},
+		{"the file in which the archive ends", &Dump{}, Ending{Kind: EndedTorn, Reason: ReasonSource, TornHere: true}},
+		{"the one behind it", &Dump{cfg: Config{Before: Before{Torn: true}}}, Ending{Kind: EndedBlocked, Reason: zkpaths.BlockedTorn}},
 	} {
-		if got := test.dump.judgeEnd(err); got != test.want {
+		test.dump.progress, test.dump.err = NewProgress(), err
+		test.want.Err, test.want.Detail, test.want.Hint = err, err.Error(), hintUnreadable
+		if got := test.dump.Ending(); got != test.want {
 			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
 		}
 	}
@@ -373,20 +375,20 @@ func TestTornHead(t *testing.T) {
 // A dump that has come to what only an operator can decide proves nothing by being open: the task is not running in between.
 func TestBlockedInMidStream(t *testing.T) {
 	err := fmt.Errorf("read mysql-bin.000002: %w", &source.GTIDModeError{Mode: "ON", Message: "m"})
-	d := &dump{progress: progress{advanced: make(chan struct{})}}
-	e := d.judgeEnd(err)
-	if e.kind != endedBlocked || e.reason != zkpaths.BlockedGTIDMode || e.hint == "" {
+	d := &Dump{progress: NewProgress(), err: err}
+	e := d.Ending()
+	if e.Kind != EndedBlocked || e.Reason != zkpaths.BlockedGTIDMode || e.Hint == "" {
 		t.Errorf("ending %+v", e)
 	}
-	if d.disproved(e) {
+	if e.Disproved {
 		t.Error("disproved before it was open")
 	}
 	d.progress.opened()
-	if !d.disproved(e) {
+	if !d.Ending().Disproved {
 		t.Error("not disproved by the first event")
 	}
 	d.progress.came()
-	if !d.disproved(e) {
+	if !d.Ending().Disproved {
 		t.Error("not disproved after some events")
 	}
 }
@@ -399,20 +401,20 @@ func TestJudgeCorrupt(t *testing.T) {
 	tests := []struct {
 		name        string
 		now, before error
-		kind        endKind
+		kind        EndKind
 		reason      string
 	}{
-		{"the first time", fault("f.1", 100), nil, endedByTrouble, reasonSource},
-		{"once more", fault("f.1", 100), fault("f.1", 100), endedBlocked, zkpaths.BlockedSourceCorrupt},
-		{"elsewhere in the file", fault("f.1", 100), fault("f.1", 90), endedByTrouble, reasonSource},
-		{"in another file", fault("f.1", 100), fault("f.2", 100), endedByTrouble, reasonSource},
-		{"after something else", fault("f.1", 100), errors.New("connection reset"), endedByTrouble, reasonSource},
-		{"something else after it", errors.New("connection reset"), fault("f.1", 100), endedByTrouble, reasonSource},
-		{"in an overlap: that differs", fmt.Errorf("%w: %w", source.ErrDiffers, fault("f.1", 100)), fault("f.1", 100), endedBlocked, zkpaths.BlockedDiverged},
+		{"the first time", fault("f.1", 100), nil, EndedByTrouble, ReasonSource},
+		{"once more", fault("f.1", 100), fault("f.1", 100), EndedBlocked, zkpaths.BlockedSourceCorrupt},
+		{"elsewhere in the file", fault("f.1", 100), fault("f.1", 90), EndedByTrouble, ReasonSource},
+		{"in another file", fault("f.1", 100), fault("f.2", 100), EndedByTrouble, ReasonSource},
+		{"after something else", fault("f.1", 100), errors.New("connection reset"), EndedByTrouble, ReasonSource},
+		{"something else after it", errors.New("connection reset"), fault("f.1", 100), EndedByTrouble, ReasonSource},
+		{"in an overlap: that differs", fmt.Errorf("%w: %w", source.ErrDiffers, fault("f.1", 100)), fault("f.1", 100), EndedBlocked, zkpaths.BlockedDiverged},
 	}
 	for _, tt := range tests {
-		d := &dump{corrupt: corruptIn(tt.before)}
-		if e := d.judgeEnd(fmt.Errorf("dump: %w", tt.now)); e.kind != tt.kind || e.reason != tt.reason || e.kind == endedBlocked && e.hint == "" {
+		d := &Dump{progress: NewProgress(), cfg: Config{Before: Before{Corrupt: corruptIn(tt.before)}}, err: fmt.Errorf("dump: %w", tt.now)}
+		if e := d.Ending(); e.Kind != tt.kind || e.Reason != tt.reason || e.Kind == EndedBlocked && e.Hint == "" {
 			t.Errorf("%s: %+v, want kind %d, reason %s", tt.name, e, tt.kind, tt.reason)
 		}
 	}

@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 // address, on a side connection, who answers and how far its binlog has come: another
 // server, or a binlog shorter than the archive, as after a RESET. And it looks whose the
 // archive is: who has taken it over may lose every race for the next segment.
-func (d *dump) watch(ctx context.Context, arch *archive.Archive) error {
-	tick := time.NewTicker(d.t.m.w.bounds.address)
+func (d *Dump) watch(ctx context.Context, arch *archive.Archive) error {
+	tick := time.NewTicker(d.cfg.Bounds.Address)
 	defer tick.Stop()
 	var said string
 	for {
@@ -26,7 +26,7 @@ func (d *dump) watch(ctx context.Context, arch *archive.Archive) error {
 		if err == nil {
 			err = d.owns(owner)
 		}
-		if isBlocked(err) {
+		if IsBlocked(err) {
 			return err
 		}
 		err = errors.Join(err, d.lookBeside(ctx))
@@ -36,12 +36,12 @@ func (d *dump) watch(ctx context.Context, arch *archive.Archive) error {
 		if err != nil && err.Error() != said && ctx.Err() == nil {
 			// The dump goes on: what is wrong with it, it finds out itself.
 			said = err.Error()
-			d.log.Warn().Err(err).Msg("cannot look whose the archive is, or ask who answers at the source's address")
+			d.cfg.Logger.Warn().Err(err).Msg("cannot look whose the archive is, or ask who answers at the source's address")
 		}
 	}
 }
 
-func (d *dump) lookBeside(ctx context.Context) error {
+func (d *Dump) lookBeside(ctx context.Context) error {
 	conn, err := d.connect(ctx)
 	if err != nil {
 		return err

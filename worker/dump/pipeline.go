@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"context"
@@ -39,17 +39,17 @@ type stream interface {
 // A pipeline takes a stream's events through the stages read | compress | store,
 // and commits what is stored.
 type pipeline struct {
-	d      *dump
-	arch   *archive.Archive
-	stream stream
-	cutter *cutter
-	end    archive.End // of the chain; the store stage's
+	d         *Dump
+	arch      *archive.Archive
+	stream    stream
+	segmenter *segmenter
+	end       archive.End // of the chain; the store stage's
 
 	slots  chan struct{} // one for each raw segment in memory
 	work   chan *cut     // to be compressed, in any order
 	order  chan *cut     // to be stored, in this order
-	raws   spares        // buffers to use again, of raw bytes
-	frames spares        // and of compressed ones, which are smaller
+	raws   buffers       // buffers to use again, of raw bytes
+	frames buffers       // and of compressed ones, which are smaller
 
 	mu     sync.Mutex
 	newest zkpaths.LastCommit // of what is stored
@@ -57,11 +57,11 @@ type pipeline struct {
 	stored chan struct{}      // closed when nothing more will be stored
 }
 
-func newPipeline(d *dump, arch *archive.Archive, end archive.End, s stream, c *cutter) *pipeline {
+func newPipeline(d *Dump, arch *archive.Archive, end archive.End, s stream, c *segmenter) *pipeline {
 	return &pipeline{
-		d: d, arch: arch, end: end, stream: s, cutter: c,
+		d: d, arch: arch, end: end, stream: s, segmenter: c,
 		slots: make(chan struct{}, rawBuffers),
-		raws:  make(spares, rawBuffers), frames: make(spares, storeBuffers),
+		raws:  make(buffers, rawBuffers), frames: make(buffers, storeBuffers),
 		work: make(chan *cut, rawBuffers), order: make(chan *cut, storeBuffers),
 		news: make(chan struct{}, 1), stored: make(chan struct{}),
 	}
@@ -102,7 +102,7 @@ func (p *pipeline) run() error {
 	switch {
 	case moved != nil:
 		return moved
-	case inOrder && panicked(readErr) == nil:
+	case inOrder && guard.Panicked(readErr) == nil:
 		return nil
 	}
 	return readErr
@@ -113,22 +113,22 @@ func (p *pipeline) read(ctx context.Context) error {
 	if err := p.takeSlot(ctx); err != nil {
 		return err
 	}
-	if next := p.cutter.nextFile; next != "" {
-		p.cutter.nextFile = ""
+	if next := p.segmenter.nextFile; next != "" {
+		p.segmenter.nextFile = ""
 		if err := p.flush(ctx, next); err != nil {
 			return err
 		}
 	}
 	for {
 		var until time.Time
-		if !p.cutter.empty() {
-			until = p.cutter.opened.Add(p.d.flushInterval())
+		if !p.segmenter.empty() {
+			until = p.segmenter.opened.Add(p.d.flushInterval())
 		}
 		err := p.readUntil(ctx, until)
 		switch {
 		case errors.Is(err, source.ErrNotYet):
 			err = p.flush(ctx, "")
-		case err != nil && !p.cutter.empty():
+		case err != nil && !p.segmenter.empty():
 			// What came before the stream's end is good and is kept.
 			return errors.Join(err, p.flush(ctx, ""))
 		}
@@ -141,7 +141,7 @@ func (p *pipeline) read(ctx context.Context) error {
 // readUntil reads until the segment is to be flushed for its age (ErrNotYet), or
 // has been flushed for another reason.
 func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
-	c := p.cutter
+	c := p.segmenter
 	var received int64 // and not told yet: telling costs as much as an event
 	defer func() { p.d.progress.received.Add(received) }()
 	for n := 1; ; n++ {
@@ -163,7 +163,7 @@ func (p *pipeline) readUntil(ctx context.Context, until time.Time) error {
 		switch {
 		case ev.NextFile != "":
 			return p.flush(ctx, ev.NextFile)
-		case int64(len(c.buf)) >= p.d.spec.SegmentSize:
+		case int64(len(c.buf)) >= p.d.cfg.Spec.SegmentSize:
 			return p.flush(ctx, "")
 		case c.events == 1:
 			return nil // the segment's age begins to count
@@ -187,8 +187,8 @@ func (p *pipeline) quiet() {
 
 // flush sends the segment on, and ends the file when nextFile is named.
 func (p *pipeline) flush(ctx context.Context, nextFile string) error {
-	size := len(p.cutter.buf)
-	c := p.cutter.cut(p.stream, nextFile, nil)
+	size := len(p.segmenter.buf)
+	c := p.segmenter.cut(p.stream, nextFile, nil)
 	p.d.progress.took(&c.segment.Meta)
 	for _, stage := range []chan *cut{p.work, p.order} {
 		select {
@@ -200,7 +200,7 @@ func (p *pipeline) flush(ctx context.Context, nextFile string) error {
 	if err := p.takeSlot(ctx); err != nil {
 		return err
 	}
-	p.cutter.buf = p.raws.take(size)
+	p.segmenter.buf = p.raws.take(size)
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (p *pipeline) takeSlot(ctx context.Context) error {
 func (p *pipeline) compress() {
 	for c := range p.work {
 		c.segment.Meta.BytesHash = archive.Hash(c.raw)
-		c.segment.Frames = p.d.t.m.w.compressor.Compress(p.frames.take(0), c.raw)
+		c.segment.Frames = p.d.cfg.Compressor.Compress(p.frames.take(0), c.raw)
 		p.d.progress.compressed.Add(int64(len(c.raw)))
 		p.raws.put(c.raw, p.mostKept())
 		c.raw = nil
@@ -243,7 +243,7 @@ func (p *pipeline) store(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		c.segment.Meta.Term, c.segment.Meta.ServerID = p.d.t.t.Number(), p.d.t.m.w.cfg.ServerID
+		c.segment.Meta.Term, c.segment.Meta.ServerID = p.d.cfg.Term.Number(), p.d.cfg.ServerID
 		end, err := p.arch.Append(ctx, p.end, c.segment)
 		if err != nil {
 			return err
@@ -257,7 +257,7 @@ func (p *pipeline) store(ctx context.Context) error {
 
 // mostKept is the size, in bytes, of the largest buffer that is used again. Only that
 // of a segment whose one event is larger than a segment should be is let go.
-func (p *pipeline) mostKept() int { return int(p.d.spec.SegmentSize + p.d.spec.SegmentSize/8) }
+func (p *pipeline) mostKept() int { return int(p.d.cfg.Spec.SegmentSize + p.d.cfg.Spec.SegmentSize/8) }
 
 // publish says how far the archive has come.
 func (p *pipeline) publish(c *cut) {
@@ -267,7 +267,7 @@ func (p *pipeline) publish(c *cut) {
 	p.d.progress.reached(p.end, durableBy(c.segment.Meta.LastEventTime, c.read))
 	p.d.progress.gave()
 	p.mu.Lock()
-	p.newest = checkpointAt(p.end)
+	p.newest = CheckpointAt(p.end)
 	p.mu.Unlock()
 	select {
 	case p.news <- struct{}{}:

@@ -1,30 +1,31 @@
-package worker
+package dump
 
 import (
 	"strings"
 	"testing"
 
 	"binkeeper/archive"
+	"binkeeper/internal/failure"
 	"binkeeper/zkpaths"
 )
 
 // closedFor makes s one in which an earlier primary has closed the timeline and got no
 // further.
-func closedFor(s *scene, reason, server string) {
+func closedFor(s *facts, reason, server string) {
 	s.End.Closed, s.End.Last.ClosesTimeline = true, true
 	s.End.Last.ClosesReason, s.End.Last.ClosesServer = reason, server
 }
 
 func TestJudgeClosed(t *testing.T) {
-	purge := func(s *scene) { s.Files = files("mysql-bin.000003") }
-	rollBack := func(s *scene) { s.Server.Executed = mysqlSet(t, uuidA+":1-8") }
-	swap := func(s *scene) { s.Server.UUID = uuidB }
-	healthy := func(*scene) {}
+	purge := func(s *facts) { s.Files = files("mysql-bin.000003") }
+	rollBack := func(s *facts) { s.Server.Executed = mysqlSet(t, uuidA+":1-8") }
+	swap := func(s *facts) { s.Server.UUID = uuidB }
+	healthy := func(*facts) {}
 	const gap, anew = zkpaths.AcceptGap, zkpaths.AcceptNewTimeline
 	tests := []struct {
 		name           string
 		reason, server string // for which the timeline was closed
-		now            func(*scene)
+		now            func(*facts)
 		answer         string // with the reason and server that it was given for; "": none
 		to, seen       string
 		begins         string
@@ -66,8 +67,8 @@ func TestJudgeClosed(t *testing.T) {
 			}
 			got, err := judge(s)
 			reason := ""
-			if isBlocked(err) {
-				reason = judgeEnd(err).reason
+			if IsBlocked(err) {
+				reason = classify(err).Reason
 			}
 			if reason != tt.blocked || got.Begin != tt.begins {
 				t.Fatalf("begins %q, err %v (%q); want %q, blocked %q", got.Begin, err, reason, tt.begins, tt.blocked)
@@ -75,7 +76,7 @@ func TestJudgeClosed(t *testing.T) {
 			switch {
 			case err == nil && (got.Start.File != s.Files[0].Name || got.Start.Overlap != nil || got.MatchPrevious):
 				t.Errorf("a new timeline begins with %+v, want the oldest file", got)
-			case err != nil && hintOf(err) == "":
+			case err != nil && failure.Hint(err) == "":
 				t.Error("a blocked task without a hint")
 			case reason == zkpaths.BlockedClosed && tt.server != "" && !strings.Contains(err.Error(), tt.server):
 				t.Errorf("%q does not name the server that was intended", err)
@@ -90,7 +91,7 @@ func TestJudgeClosedAfterTheStream(t *testing.T) {
 	s := archived(t)
 	s.Found = archive.ReasonDiverged
 	closedFor(&s, archive.ReasonOtherSource, uuidB)
-	if _, err := judge(s); err == nil || judgeEnd(err).reason != zkpaths.BlockedClosed || strings.Contains(err.Error(), "may well") {
+	if _, err := judge(s); err == nil || classify(err).Reason != zkpaths.BlockedClosed || strings.Contains(err.Error(), "may well") {
 		t.Errorf("got %v", err)
 	}
 }

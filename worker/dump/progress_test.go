@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"testing"
@@ -26,13 +26,13 @@ func TestPurgeMarginInTheStatus(t *testing.T) {
 		{"no archive yet", []string{"b.000007", "b.000008"}, "", known(9)}, // as it was said before
 	}
 	for _, test := range tests {
-		p := &progress{}
+		p := &Progress{}
 		for _, name := range test.files {
 			p.files = append(p.files, source.BinlogFile{Name: name})
 		}
 		p.file = test.next
 		status := zkpaths.Status{PurgeMargin: known(9)}
-		p.describe(&status)
+		p.Describe(&status)
 		if got := status.PurgeMargin; got != test.want {
 			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
 		}
@@ -52,10 +52,10 @@ func TestDurableTimeOfEventsToCome(t *testing.T) {
 			t.Errorf("the segment's last event is of %s now, it was of %s", got, event)
 		}
 		var status zkpaths.Status
-		p.d.progress.describe(&status)
+		p.d.progress.Describe(&status)
 		return status.DurableTime.Time
 	}
-	p := newPipeline(&dump{progress: progress{advanced: make(chan struct{})}}, nil, archive.End{}, nil, nil)
+	p := newPipeline(&Dump{progress: NewProgress()}, nil, archive.End{}, nil, nil)
 	toCome := time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, step := range []struct {
 		name              string

@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"binkeeper/archive"
@@ -9,7 +9,7 @@ import (
 // refused, for its gtid_mode, to send the last archived transaction again: the rest of
 // that one, behind its GTID event, is not refused. It is a smaller overlap, and proves
 // the continuation all the same. It returns refused where there is none.
-func (d *dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start source.Start, refused error) (*source.Stream, error) {
+func (d *Dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start source.Start, refused error) (*source.Stream, error) {
 	o := start.Overlap
 	if o == nil || o.To-o.From > archive.MaxOverlap { // a longer one is a single event
 		return nil, refused
@@ -41,7 +41,7 @@ func (d *dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start sour
 		_ = conn.Close()
 		return nil, err
 	}
-	d.log.Info().Str("file", start.File).Int64("from", smaller.From).Int64("to", smaller.To).
+	d.cfg.Logger.Info().Str("file", start.File).Int64("from", smaller.From).Int64("to", smaller.To).
 		Msg("the source does not send the last archived transaction again in its present gtid_mode; its end is the same")
 	return stream, nil
 }

@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"bytes"
@@ -93,10 +93,10 @@ func TestSecondLook(t *testing.T) {
 		takes   time.Duration
 	}{
 		{"nothing is hidden", func(archive.End) string { return "nothing" }, time.Hour, false, 0},
-		{"the last segment is late", lastSegment, 3 * time.Second, false, defaultBounds.secondLook},
-		{"the last segment is lost", lastSegment, time.Hour, true, defaultBounds.secondLook},
-		{"the timeline is late", func(archive.End) string { return "orders/00000001" }, 3 * time.Second, false, defaultBounds.secondLook},
-		{"the timeline is lost", func(archive.End) string { return "orders/00000001" }, time.Hour, true, defaultBounds.secondLook},
+		{"the last segment is late", lastSegment, 3 * time.Second, false, secondLook},
+		{"the last segment is lost", lastSegment, time.Hour, true, secondLook},
+		{"the timeline is late", func(archive.End) string { return "orders/00000001" }, 3 * time.Second, false, secondLook},
+		{"the timeline is lost", func(archive.End) string { return "orders/00000001" }, time.Hour, true, secondLook},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,9 +104,9 @@ func TestSecondLook(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, store := newDump(folder, test.hidden(end), test.late)
 				began := time.Now()
-				got, err := d.walk(t.Context(), archive.New(store, "orders"), checkpointAt(end))
-				block := (*blockedError)(nil)
-				if errors.As(err, &block) != test.blocked || test.blocked && block.reason != zkpaths.BlockedArchiveBehind || !test.blocked && (err != nil || got.Offset != end.Offset) {
+				got, err := d.walk(t.Context(), archive.New(store, "orders"), CheckpointAt(end))
+				block := (*BlockedError)(nil)
+				if errors.As(err, &block) != test.blocked || test.blocked && block.Reason != zkpaths.BlockedArchiveBehind || !test.blocked && (err != nil || got.Offset != end.Offset) {
 					t.Errorf("got %s, %v, want it to be blocked: %t", got, err, test.blocked)
 				}
 				if took := time.Since(began); took != test.takes {
@@ -119,13 +119,13 @@ func TestSecondLook(t *testing.T) {
 		folder, end := newArchive(t)
 		synctest.Test(t, func(t *testing.T) {
 			d, store := newDump(folder, "orders/task.json", 3*time.Second)
-			d.spec.TaskUID = "uid"
-			if err := d.checkOwner(t.Context(), archive.New(store, "orders"), checkpointAt(end)); err != nil {
+			d.cfg.Spec.TaskUID = "uid"
+			if err := d.checkOwner(t.Context(), archive.New(store, "orders"), CheckpointAt(end)); err != nil {
 				t.Errorf("it is late: got %v", err)
 			}
 			d, store = newDump(folder, "orders/task.json", time.Hour)
-			err := d.checkOwner(t.Context(), archive.New(store, "orders"), checkpointAt(end))
-			if block := (*blockedError)(nil); !errors.As(err, &block) || block.reason != zkpaths.BlockedArchiveBehind {
+			err := d.checkOwner(t.Context(), archive.New(store, "orders"), CheckpointAt(end))
+			if block := (*BlockedError)(nil); !errors.As(err, &block) || block.Reason != zkpaths.BlockedArchiveBehind {
 				t.Errorf("it is lost: got %v, want it to be blocked", err)
 			}
 		})
@@ -136,19 +136,22 @@ func TestSecondLook(t *testing.T) {
 			d, store := newDump(folder, lastSegment(end), time.Hour)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, err := d.walk(ctx, archive.New(store, "orders"), checkpointAt(end)); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := d.walk(ctx, archive.New(store, "orders"), CheckpointAt(end)); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want the end of the context", err)
 			}
 		})
 	})
 }
 
+// secondLook is how long the tests wait before a second look.
+const secondLook = 5 * time.Second
+
 func lastSegment(end archive.End) string {
 	return archive.New(nil, "orders").SegmentName(end.Timeline, end.Last.File, end.Last.Start)
 }
 
 // newDump returns a dump that can look at an archive, and a store that shows a name late.
-func newDump(folder archive.Store, hidden string, late time.Duration) (*dump, archive.Store) {
-	d := &dump{t: &term{m: &member{task: "orders", w: &Worker{bounds: defaultBounds}}}}
+func newDump(folder archive.Store, hidden string, late time.Duration) (*Dump, archive.Store) {
+	d := &Dump{cfg: Config{Task: "orders", Bounds: Bounds{SecondLook: secondLook}}}
 	return d, lateStore{folder, hidden, time.Now().Add(late)}
 }

@@ -1,4 +1,4 @@
-package worker
+package dump
 
 import (
 	"sync"
@@ -10,8 +10,8 @@ import (
 	"binkeeper/zkpaths"
 )
 
-// progress is how far a dump has come. Its stages write it, its term reads it.
-type progress struct {
+// Progress is how far a dump has come. Its stages write it, its term reads it.
+type Progress struct {
 	// What moved, by stage, in bytes; calls counts the steps that end in no event
 	// yet: of a walk, an overlap, a large event.
 	calls, received, compressed, stored atomic.Int64
@@ -30,33 +30,40 @@ type progress struct {
 	advance  sync.Once
 }
 
-// moved is a number that changes whenever anything moves.
-func (p *progress) moved() int64 {
+// NewProgress returns the progress of a dump that has not begun.
+func NewProgress() *Progress { return &Progress{advanced: make(chan struct{})} }
+
+// Step takes note that something has been done that ends in no event yet, such as a read
+// of the store.
+func (p *Progress) Step() { p.calls.Add(1) }
+
+// Moved is a number that changes whenever anything moves.
+func (p *Progress) Moved() int64 {
 	return p.calls.Load() + p.received.Load() + p.compressed.Load() + p.stored.Load()
 }
 
-// waiting reports whether there is something to move: the dump is not open yet,
+// Waiting reports whether there is something to move: the dump is not open yet,
 // a segment is under way, or the source has more than is archived.
-func (p *progress) waiting() bool {
+func (p *Progress) Waiting() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.open || p.inFlight > 0 || behind(p.files, p.file, p.offset) > 0
 }
 
-func (p *progress) opened() {
+func (p *Progress) opened() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open = true
 }
 
-func (p *progress) sawFiles(files []source.BinlogFile) {
+func (p *Progress) sawFiles(files []source.BinlogFile) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.files = files
 }
 
 // took takes note of a segment that has been read.
-func (p *progress) took(m *archive.Meta) {
+func (p *Progress) took(m *archive.Meta) {
 	p.hear()
 	p.events.Add(m.Events)
 	if m.LastEventTime != nil {
@@ -68,15 +75,15 @@ func (p *progress) took(m *archive.Meta) {
 }
 
 // hear takes note that the source has just sent something.
-func (p *progress) hear() { p.heard.Store(time.Now().UnixNano()) }
+func (p *Progress) hear() { p.heard.Store(time.Now().UnixNano()) }
 
 // came takes note that what the stream brings can be archived, or that it has all
 // been.
-func (p *progress) came() { p.advance.Do(func() { close(p.advanced) }) }
+func (p *Progress) came() { p.advance.Do(func() { close(p.advanced) }) }
 
 // reached takes note of the archive's new end. at is the source's time of the last
 // event there, zero when that is not known.
-func (p *progress) reached(end archive.End, at time.Time) {
+func (p *Progress) reached(end archive.End, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.file, p.offset = end.File, end.Offset
@@ -99,53 +106,54 @@ func durableBy(event *time.Time, read time.Time) time.Time {
 }
 
 // end is where the archive ends.
-func (p *progress) end() (file string, offset int64) {
+func (p *Progress) end() (file string, offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.file, p.offset
 }
 
-func (p *progress) gave() {
+func (p *Progress) gave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight--
 }
 
-func (p *progress) isOpen() bool {
+// IsOpen reports whether the stream is open and proven.
+func (p *Progress) IsOpen() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open
 }
 
-// flow returns what has gone through the stages so far.
-func (p *progress) flow() flow {
-	f := flow{received: p.received.Load(), events: p.events.Load(), archived: p.stored.Load(), segments: p.segments.Load()}
+// Flow returns what has gone through the stages so far.
+func (p *Progress) Flow() Flow {
+	f := Flow{Received: p.received.Load(), Events: p.events.Load(), Archived: p.stored.Load(), Segments: p.segments.Load()}
 	if ns := p.heard.Load(); ns != 0 {
-		f.lastHeard = time.Unix(0, ns)
+		f.LastHeard = time.Unix(0, ns)
 	}
 	if s := p.lastEvent.Load(); s != 0 {
-		f.lastEvent = time.Unix(s, 0)
+		f.LastEvent = time.Unix(s, 0)
 	}
 	return f
 }
 
-// sourceFiles counts the source's files around the archive's end.
-func (p *progress) sourceFiles() sourceFiles {
+// SourceFiles counts the source's files around the archive's end.
+func (p *Progress) SourceFiles() SourceFiles {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sourceFilesLocked()
 }
 
-func (p *progress) sourceFilesLocked() (n sourceFiles) {
+func (p *Progress) sourceFilesLocked() (n SourceFiles) {
 	if p.file == "" {
 		return n
 	}
 	for _, f := range p.files {
 		switch {
 		case archive.FileBefore(f.Name, p.file):
-			n.older++
+			n.Older++
 		case archive.FileBefore(p.file, f.Name):
-			n.newer++
+			n.Newer++
 		}
 	}
 	return n
@@ -154,15 +162,15 @@ func (p *progress) sourceFilesLocked() (n sourceFiles) {
 // margin is how many files the source can purge before the one that is needed next.
 // Nothing is known of that before the source has listed its files, and nothing is
 // at risk while the newest one is needed next: a source never purges that.
-func (n sourceFiles) margin() zkpaths.Margin {
-	if n.newer == 0 {
+func (n SourceFiles) margin() zkpaths.Margin {
+	if n.Newer == 0 {
 		return zkpaths.Margin{}
 	}
-	return zkpaths.Margin{Files: int64(n.older), Known: true}
+	return zkpaths.Margin{Files: int64(n.Older), Known: true}
 }
 
-// describe writes the figures into a status.
-func (p *progress) describe(s *zkpaths.Status) {
+// Describe writes the figures into a status.
+func (p *Progress) Describe(s *zkpaths.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.file == "" {
@@ -177,3 +185,27 @@ func (p *progress) describe(s *zkpaths.Status) {
 		s.DurableTime = zkpaths.At(p.durable)
 	}
 }
+
+// A Flow is what has gone through a dump's stages.
+type Flow struct {
+	Received, Events     int64     // bytes and events that the source has sent
+	Archived, Segments   int64     // raw bytes and segments that are durable
+	LastHeard, LastEvent time.Time // by this machine's clock, heartbeats included; by the source's
+}
+
+// Plus is what has gone through the stages of two dumps, of which o is the later.
+func (f Flow) Plus(o Flow) Flow {
+	f.Received, f.Events = f.Received+o.Received, f.Events+o.Events
+	f.Archived, f.Segments = f.Archived+o.Archived, f.Segments+o.Segments
+	if !o.LastHeard.IsZero() {
+		f.LastHeard = o.LastHeard
+	}
+	if !o.LastEvent.IsZero() {
+		f.LastEvent = o.LastEvent
+	}
+	return f
+}
+
+// SourceFiles is how many of the source's binlog files come before and after the one that
+// is needed next.
+type SourceFiles struct{ Older, Newer int }
