@@ -72,6 +72,12 @@ func (a *Accept) Answers(answer, reason, server string, last LastCommit) bool {
 		(a.Reason == "" || a.Reason == reason && a.Server == server)
 }
 
+// Where a task begins in its source's binlog, besides the name of a file.
+const (
+	StartEarliest = "earliest" // at the oldest file that the source has
+	StartCurrent  = "current"  // at the file that is being written
+)
+
 // Bounds of a spec's sizes and times. A segment is held in memory, four at most
 // in a task; a shorter flush or checkpoint interval would only make more objects and
 // more load on ZooKeeper.

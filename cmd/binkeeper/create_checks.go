@@ -98,7 +98,7 @@ func dialSource(ctx context.Context, url, passwordRef string, warn func(string))
 
 // checkStart reports a start at a file that the source does not have.
 func checkStart(start string, files []source.BinlogFile) error {
-	if start == startEarliest || start == startCurrent || slices.ContainsFunc(files, func(f source.BinlogFile) bool { return f.Name == start }) {
+	if start == zkpaths.StartEarliest || start == zkpaths.StartCurrent || slices.ContainsFunc(files, func(f source.BinlogFile) bool { return f.Name == start }) {
 		return nil
 	}
 	hint := "the source has no binlog files"

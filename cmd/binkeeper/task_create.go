@@ -10,19 +10,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"binkeeper/archive"
 	"binkeeper/internal/cli"
 	"binkeeper/internal/coord"
-	"binkeeper/internal/secret"
-	"binkeeper/internal/stores"
+	"binkeeper/internal/taskspec"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
-)
-
-// Where a task begins in its source's binlog, besides a file's name.
-const (
-	startEarliest = "earliest"
-	startCurrent  = "current"
 )
 
 // createFlags are those of task create.
@@ -63,7 +55,7 @@ func (f *createFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.source, "source", "", source.URLForm+", without a password")
 	flags.StringVar(&f.passwordRef, "password-ref", "", "where each worker finds the password: file:PATH or env:NAME")
 	flags.StringVar(&f.archive, "archive", "", "the store, as file:///absolute/path that all workers see")
-	flags.StringVar(&f.start, "start", startEarliest, "where to begin: earliest, current, or a binlog file's name")
+	flags.StringVar(&f.start, "start", zkpaths.StartEarliest, "where to begin: earliest, current, or a binlog file's name")
 	flags.Var(&f.segmentSize, "segment-size", "the size at which a segment is closed")
 	flags.DurationVar(&f.flush, "flush-interval", time.Second, "how long after its first event a segment is closed")
 	flags.DurationVar(&f.checkpoint, "checkpoint-interval", time.Second, "how often the checkpoint is written at most")
@@ -79,24 +71,7 @@ func (f *createFlags) spec(now time.Time) (zkpaths.Spec, error) {
 		SegmentSize: int64(f.segmentSize), FlushInterval: zkpaths.Duration(f.flush), CheckpointInterval: zkpaths.Duration(f.checkpoint),
 		Desired: zkpaths.Running, TaskUID: uuid.NewString(), ReplicaUUID: uuid.NewString(), ReplicaServerID: newServerID(nil), CreatedAt: zkpaths.At(now),
 	}
-	return spec, checkSpec(&spec)
-}
-
-// checkSpec returns a usage error for the first value that is wrong as a text.
-func checkSpec(spec *zkpaths.Spec) error {
-	if _, err := source.ParseURL(spec.Source); err != nil {
-		return cli.Usage(err)
-	}
-	if err := secret.Check(spec.PasswordRef); err != nil {
-		return cli.Usage(err)
-	}
-	if err := stores.CheckURL(spec.Archive); err != nil {
-		return cli.Usage(err)
-	}
-	if spec.Start != startEarliest && spec.Start != startCurrent && !archive.ValidFile(spec.Start) {
-		return cli.Usagef("start %q: want %s, %s or the name of a whole binlog file, such as mysql-bin.000042", spec.Start, startEarliest, startCurrent)
-	}
-	return cli.Usage(spec.Check())
+	return spec, cli.Usage(taskspec.CheckValues(spec))
 }
 
 func (p *program) create(cmd *cobra.Command, id string, f *createFlags) error {

@@ -51,7 +51,7 @@ func TestTasks(t *testing.T) {
 		t.Errorf("--if-not-exists: %q", stdout)
 	}
 	after := o.show("orders")
-	if after.Spec == nil || after.Spec.Start != startEarliest || after.Spec.TaskUID != before.Spec.TaskUID || after.State != zkpaths.StateStopped || after.Desired != zkpaths.Running {
+	if after.Spec == nil || after.Spec.Start != zkpaths.StartEarliest || after.Spec.TaskUID != before.Spec.TaskUID || after.State != zkpaths.StateStopped || after.Desired != zkpaths.Running {
 		t.Errorf("orders: %+v %+v", after, after.Spec)
 	}
 	if entries, err := os.ReadDir(store); err != nil || len(entries) != 0 {

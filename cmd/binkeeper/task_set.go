@@ -8,6 +8,7 @@ import (
 
 	"binkeeper/internal/cli"
 	"binkeeper/internal/coord"
+	"binkeeper/internal/taskspec"
 	"binkeeper/zkpaths"
 )
 
@@ -69,12 +70,12 @@ func (p *program) set(cmd *cobra.Command, id string, f *createFlags) error {
 // checkEdits finds usage errors before anything is contacted, by means of a spec
 // in which all else is right.
 func checkEdits(edits map[string]func(*zkpaths.Spec)) error {
-	s := zkpaths.Spec{Source: "mysql://u@h", PasswordRef: "env:X", Archive: "/x", Start: startEarliest, Desired: zkpaths.Running,
+	s := zkpaths.Spec{Source: "mysql://u@h", PasswordRef: "env:X", Archive: "/x", Start: zkpaths.StartEarliest, Desired: zkpaths.Running,
 		SegmentSize: zkpaths.MinSegmentSize, FlushInterval: zkpaths.Duration(time.Second), CheckpointInterval: zkpaths.Duration(time.Second)}
 	for _, edit := range edits {
 		edit(&s)
 	}
-	return checkSpec(&s)
+	return cli.Usage(taskspec.CheckValues(s))
 }
 
 // updateSpec changes the spec of a task that is not being removed.

@@ -182,7 +182,7 @@ func TestCreateSpec(t *testing.T) {
 		{"rare checkpoints", func(f *createFlags) { f.checkpoint = 48 * time.Hour }, "checkpoint_interval"},
 	}
 	for _, tt := range tests {
-		f := createFlags{source: "mysql://u@h", passwordRef: "env:X", archive: "/backup", start: startEarliest, segmentSize: 8 << 20, flush: time.Second, checkpoint: time.Second}
+		f := createFlags{source: "mysql://u@h", passwordRef: "env:X", archive: "/backup", start: zkpaths.StartEarliest, segmentSize: 8 << 20, flush: time.Second, checkpoint: time.Second}
 		tt.edit(&f)
 		spec, err := f.spec(time.Now())
 		if tt.want == "" {
@@ -225,7 +225,7 @@ func TestFits(t *testing.T) {
 
 func TestCheckStart(t *testing.T) {
 	files := []source.BinlogFile{{Name: "mysql-bin.000002"}, {Name: "mysql-bin.000003"}}
-	for start, want := range map[string]int{startEarliest: cli.OK, startCurrent: cli.OK, "mysql-bin.000003": cli.OK, "mysql-bin.000001": cli.NotFound} {
+	for start, want := range map[string]int{zkpaths.StartEarliest: cli.OK, zkpaths.StartCurrent: cli.OK, "mysql-bin.000003": cli.OK, "mysql-bin.000001": cli.NotFound} {
 		if err := checkStart(start, files); cli.ErrorCode(err) != want {
 			t.Errorf("checkStart(%s) = %v, want code %d", start, err, want)
 		}

@@ -9,6 +9,7 @@ import (
 	"binkeeper/archive"
 	"binkeeper/internal/guard"
 	"binkeeper/internal/secret"
+	"binkeeper/internal/taskspec"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
 
@@ -180,7 +181,7 @@ func inputsOf(s zkpaths.Spec) inputs {
 func (d *Dump) flushInterval() time.Duration { return time.Duration(d.cfg.Spec.FlushInterval) }
 
 func (d *Dump) run() error {
-	if err := CheckSpec(d.cfg.Spec); err != nil {
+	if err := taskspec.Check(d.cfg.Spec); err != nil {
 		return BlockedBySpec(d.cfg.Task, err)
 	}
 	arch, s, err := d.findEnd(d.reading)

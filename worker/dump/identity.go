@@ -8,7 +8,6 @@ import (
 	"binkeeper/archive"
 	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
-	"binkeeper/internal/secret"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
 )
@@ -51,29 +50,6 @@ type plan struct {
 	// Begin, when set, is the reason of a new timeline, which begins with
 	// Start.File.
 	Begin string
-}
-
-// checkSpec reports the first value of a spec that no worker can work by. Commands
-// write none such; a hand in ZooKeeper may.
-func CheckSpec(s zkpaths.Spec) error {
-	if err := s.Check(); err != nil {
-		return err
-	}
-	if _, err := source.ParseURL(s.Source); err != nil {
-		return err
-	}
-	if err := secret.Check(s.PasswordRef); err != nil {
-		return err
-	}
-	switch {
-	case s.Start != "earliest" && s.Start != "current" && !archive.ValidFile(s.Start):
-		return fmt.Errorf("start %q: want earliest, current or the name of a binlog file", s.Start)
-	case s.TaskUID == "":
-		return errors.New("task_uid is empty: an archive could not be told from another task's")
-	case s.ReplicaServerID == 0:
-		return errors.New("replica_server_id is 0, by which a source takes nobody for a replica")
-	}
-	return nil
 }
 
 // judge decides how a dump goes on from what is archived. Where it does not
@@ -160,9 +136,9 @@ func fileAfter(files []source.BinlogFile, name string) string {
 func firstPlan(s facts) (plan, error) {
 	file := s.Spec.Start
 	switch file {
-	case "earliest":
+	case zkpaths.StartEarliest:
 		file = s.Files[0].Name
-	case "current":
+	case zkpaths.StartCurrent:
 		file = s.Files[len(s.Files)-1].Name
 	}
 	if !listed(s.Files, file) {
