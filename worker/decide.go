@@ -32,7 +32,7 @@ type bounds struct {
 // catchUpReport is how often a primary that catches up writes its status.
 const catchUpReport = 2 * time.Second
 
-// defaultBounds are those of design.md, section 4, and of the contract.
+// defaultBounds are a worker's bounds outside tests; docs/architecture.md has the reasons.
 var defaultBounds = bounds{
 	unreachable: 30 * time.Second,
 	lastResort:  30 * time.Minute,

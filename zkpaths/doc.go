@@ -10,11 +10,12 @@
 //	/removed                                     Removals: the tasks that were removed last
 //
 // A task is removed in one step: its four nodes are deleted, and its id is entered in
-// /removed. So a task that was there, and stands neither there nor in /removed, has
-// vanished: its znodes were deleted by hand, or the ensemble has lost its data.
+// /removed, which keeps the last 256. The step that creates a task takes its id out. So a
+// task that was there, and stands neither there nor in /removed, has vanished: its znodes
+// were deleted by other means, or the ensemble has lost its data.
 //
 // The root of a connect string (host:port,host:port/root) stands in front of
-// every path; whoever holds the connection prefixes it.
+// every path; the holder of the connection prefixes it.
 //
 // # Payloads
 //

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// DefaultTimeout is the session timeout that is asked for: design.md, 4.
+	// DefaultTimeout is the session timeout that is asked for.
 	DefaultTimeout = 10 * time.Second
 	// maxPacket bounds, in bytes, what is read as one reply: a list of 100,000
 	// tasks has 6.8 MB at most.
