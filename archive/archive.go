@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -53,6 +54,11 @@ type Timeline struct {
 	FirstFile      string `json:"first_file"`       // with which the timeline begins, at its byte 0
 	SourceServerID uint32 `json:"source_server_id"` // MySQL's number: the identity on MariaDB
 	ServerUID      string `json:"server_uid"`       // MariaDB's @@server_uid, or ""
+}
+
+// Server is whose binlog the timeline is.
+func (t Timeline) Server() binlog.Server {
+	return binlog.Server{Flavor: t.Flavor, UUID: t.ServerUUID, ID: t.SourceServerID, UID: t.ServerUID}
 }
 
 // Previous is exactly the end of the timeline before.

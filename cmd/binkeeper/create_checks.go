@@ -11,7 +11,6 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/internal/cli"
-	"binkeeper/internal/gtid"
 	"binkeeper/internal/secret"
 	"binkeeper/internal/stores"
 	"binkeeper/worker/source"
@@ -151,21 +150,12 @@ func hold(ctx context.Context, a *archive.Archive, server source.Server, uid str
 
 // fits reports why a timeline is not server's.
 func fits(t archive.Timeline, server source.Server) error {
-	was, is := identity(t.Flavor, t.ServerUUID, t.ServerUID, t.SourceServerID), identity(server.Flavor, server.UUID, server.ServerUID, server.ServerID)
-	if was == is {
+	differs := server.Identity().Differs(t.Server())
+	if differs == "" {
 		return nil
 	}
 	return cli.Fail(cli.Conflict, "choose another task id or another --archive, or name the source that this archive is of",
-		"it holds the binlog of another server: %s, while the source is %s", was, is)
-}
-
-// identity names a server: MySQL by its server_uuid, MariaDB by its number and,
-// where it has one, its server_uid.
-func identity(flavor gtid.Flavor, uuid, uid string, number uint32) string {
-	if flavor == gtid.MySQL {
-		return fmt.Sprintf("%s %s", flavor, uuid)
-	}
-	return fmt.Sprintf("%s, server id %d %s", flavor, number, uid)
+		"it holds the binlog of another server: the source is %s", differs)
 }
 
 // newServerID returns a random MySQL server id that is not taken.

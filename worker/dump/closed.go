@@ -17,7 +17,7 @@ const hintClosed = "if another server is meant, see to it that it answers; to be
 // Anything else is a question of its own, since an answer that was given before the
 // timeline was closed knows nothing of that. reason and err are unfit's and the stream's.
 func closedPlan(s facts, reason string, err error) (plan, error) {
-	intended, server := s.End.Closing(), s.Server.Identity()
+	intended, server := s.End.Closing(), s.Server.Identity().String()
 	if reason == "" && intended.Server == server {
 		// Only the stream had shown it, and behind a closed end there is nothing to stream.
 		reason = intended.Reason
@@ -51,7 +51,7 @@ var blockedFor = map[string]struct{ reason, hint string }{
 // what it was asked.
 func answersClosed(s facts) bool {
 	a := s.Spec.Accept
-	return a.Answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedClosed, s.Server.Identity(), s.Last) && a.Reason == zkpaths.BlockedClosed
+	return a.Answers(zkpaths.AcceptNewTimeline, zkpaths.BlockedClosed, s.Server.Identity().String(), s.Last) && a.Reason == zkpaths.BlockedClosed
 }
 
 // blockedClosed says for what the timeline was closed, and what there is instead: err,
@@ -61,12 +61,12 @@ func blockedClosed(s facts, err error) error {
 	if c := s.End.Closing(); c != (archive.Closing{}) {
 		why = fmt.Sprintf("to begin another one for the server %s (%s)", c.Server, c.Reason)
 	}
-	now := fmt.Sprintf("the server %s answers, which may well continue it", s.Server.Identity())
+	now := fmt.Sprintf("the server %s answers, which may well continue it", s.Server.Identity().String())
 	switch {
 	case err != nil:
 		now = err.Error()
 	case s.Found != "":
-		now = fmt.Sprintf("the server %s answers, which does not continue it (%s)", s.Server.Identity(), s.Found)
+		now = fmt.Sprintf("the server %s answers, which does not continue it (%s)", s.Server.Identity().String(), s.Found)
 	}
 	return Blocked(zkpaths.BlockedClosed, fmt.Errorf("%s was closed %s, which has not begun; now %s", s.End, why, now), hintClosed)
 }

@@ -197,7 +197,7 @@ func (d *Dump) run() error {
 	if s.Server, s.Files, err = look(d.reading, conn); err != nil {
 		return err
 	}
-	d.seen = s.Server.Identity()
+	d.seen = s.Server.Identity().String()
 	if lacking := lacking(s); lacking != nil && !accepted(s, archive.ReasonDiverged) {
 		if s.Server, err = conn.AwaitExecuted(d.reading, lacking); err != nil {
 			return err

@@ -27,7 +27,7 @@ func (d *Dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start sour
 		return nil, err
 	}
 	server, err := conn.Server(d.reading)
-	if err == nil && server.Identity() != d.server.Identity() {
+	if err == nil && !server.Identity().Same(d.server.Identity()) {
 		err = errOtherServer
 	}
 	if err == nil {

@@ -87,7 +87,7 @@ func judge(s facts) (plan, error) {
 // a new timeline of the given reason.
 func accepted(s facts, reason string) bool {
 	answers := func(answer, block string) bool {
-		return s.Spec.Accept.Answers(answer, block, s.Server.Identity(), s.Last)
+		return s.Spec.Accept.Answers(answer, block, s.Server.Identity().String(), s.Last)
 	}
 	switch reason {
 	case archive.ReasonGap:
@@ -153,7 +153,7 @@ func firstPlan(s facts) (plan, error) {
 // domain's number may go back, and a domain may be deleted. There the overlap decides.
 func lacking(s facts) *gtid.Set {
 	ours := s.End.GTIDSet
-	if s.End.Timeline == 0 || s.Server.Flavor == gtid.MariaDB || otherServer(s.Timeline, s.Server) != "" || s.Server.Executed.Contains(ours) {
+	if s.End.Timeline == 0 || s.Server.Flavor == gtid.MariaDB || !s.Server.Identity().Same(s.Timeline.Server()) || s.Server.Executed.Contains(ours) {
 		return nil
 	}
 	return ours.Minus(s.Server.Executed)
@@ -162,7 +162,7 @@ func lacking(s facts) *gtid.Set {
 // unfit says why the source does not continue what is archived, as the reason
 // of a timeline and as a *BlockedError; or "" and nil.
 func unfit(s facts) (reason string, err error) {
-	if who := otherServer(s.Timeline, s.Server); who != "" {
+	if who := s.Server.Identity().Differs(s.Timeline.Server()); who != "" {
 		return archive.ReasonOtherSource, Blocked(zkpaths.BlockedOtherSource,
 			fmt.Errorf("another server answers at %s: %s", s.Spec.Source, who), hintDiverged)
 	}
@@ -194,23 +194,6 @@ func unfit(s facts) (reason string, err error) {
 func blockedPurged(end archive.End, oldest string) error {
 	return Blocked(zkpaths.BlockedPurged,
 		fmt.Errorf("the source has purged what comes next, %s:%d; its oldest file is %s", end.File, end.Offset, oldest), hintPurged)
-}
-
-// otherServer says who answers when it is not the timeline's server, else "".
-// MySQL is known by its UUID; MariaDB has none and is known by its server id,
-// and by its server_uid where it has one.
-func otherServer(tl archive.Timeline, now source.Server) string {
-	switch {
-	case tl.Flavor != now.Flavor:
-		return fmt.Sprintf("%s, not %s", now.Flavor, tl.Flavor)
-	case now.Flavor == gtid.MySQL && tl.ServerUUID != now.UUID:
-		return fmt.Sprintf("server_uuid %s, not %s", now.UUID, tl.ServerUUID)
-	case now.Flavor == gtid.MariaDB && tl.SourceServerID != now.ServerID:
-		return fmt.Sprintf("server id %d, not %d", now.ServerID, tl.SourceServerID)
-	case now.Flavor == gtid.MariaDB && tl.ServerUID != "" && now.ServerUID != "" && tl.ServerUID != now.ServerUID:
-		return fmt.Sprintf("server_uid %s, not %s", now.ServerUID, tl.ServerUID)
-	}
-	return ""
 }
 
 // judgePrevious decides on a file that none before it proves, by the previous

@@ -248,7 +248,7 @@ func TestOtherServer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := otherServer(tt.tl, tt.now); (got == "") != tt.same {
+			if got := tt.now.Identity().Differs(tt.tl.Server()); (got == "") != tt.same {
 				t.Errorf("got %q, want same = %v", got, tt.same)
 			}
 		})

@@ -52,7 +52,7 @@ func (d *Dump) lookBeside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if server.UUID != d.server.UUID || server.ServerID != d.server.ServerID || server.ServerUID != d.server.ServerUID {
+	if !server.Identity().Same(d.server.Identity()) {
 		return errOtherServer
 	}
 	if shorter(files, file, offset) {

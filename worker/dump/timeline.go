@@ -31,7 +31,7 @@ func (d *Dump) settle(arch *archive.Archive, s facts, plan plan, stream stream, 
 		return s.End, err
 	}
 	if s.End.Timeline > 0 && !s.End.Closed {
-		if _, err := arch.CloseTimeline(d.reading, s.End, archive.Closing{Reason: tl.Reason, Server: s.Server.Identity()}, tl.Term, tl.ServerID); err != nil {
+		if _, err := arch.CloseTimeline(d.reading, s.End, archive.Closing{Reason: tl.Reason, Server: s.Server.Identity().String()}, tl.Term, tl.ServerID); err != nil {
 			return s.End, err
 		}
 	}

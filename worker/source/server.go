@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -33,13 +33,9 @@ type Server struct {
 	Purged *gtid.Set
 }
 
-// Identity names the server for good: MySQL by its server_uuid, MariaDB by its server
-// id and, where it has one, its server_uid.
-func (s Server) Identity() string {
-	if s.Flavor == gtid.MySQL {
-		return s.UUID
-	}
-	return strings.TrimSpace(fmt.Sprintf("server id %d %s", s.ServerID, s.ServerUID))
+// Identity is who the server is.
+func (s Server) Identity() binlog.Server {
+	return binlog.Server{Flavor: s.Flavor, UUID: s.UUID, ID: s.ServerID, UID: s.ServerUID}
 }
 
 // BinlogFile is one line of SHOW BINARY LOGS.

@@ -197,7 +197,7 @@ func TestIdentity(t *testing.T) {
 		"server id 5":       {Flavor: gtid.MariaDB, ServerID: 5},
 		"server id 5 a/b+c": {Flavor: gtid.MariaDB, ServerID: 5, ServerUID: "a/b+c"},
 	} {
-		if got := s.Identity(); got != want {
+		if got := s.Identity().String(); got != want {
 			t.Errorf("%+v: got %q, want %q", s, got, want)
 		}
 	}
