@@ -12,7 +12,7 @@ import (
 //
 // A segment that is already there counts as this one if range, hashes and flags
 // are the same: a reply was lost. Otherwise Append returns *ConflictError; so it
-// does when the segment before is not there any more: by a hand that has moved or
+// does when the segment before is not there any more: where an operator has moved or
 // deleted it, nothing is appended to what is another archive now. After any other
 // error the segment may or may not exist, and the same Append can be
 // tried again. A segment that does not belong at end is refused.

@@ -23,6 +23,7 @@ type End struct {
 	Term     int64     // the highest that was met on the way
 }
 
+// String names the end: its timeline, file and offset.
 func (e End) String() string {
 	if e.Timeline == 0 {
 		return "nothing"

@@ -81,7 +81,7 @@
 // next file has begun proves nothing. One with closes_timeline ends the timeline;
 // closes_reason and closes_server tell for which next one: its reason, and the
 // server_uuid of its server (MariaDB: "server id 5", and its server_uid if it has
-// one). They were not always written: without them nobody knows.
+// one). They were not always written: without them that is unknown.
 // Where no bytes tell of the end, the segment that does is empty (start = end).
 // Only the newest timeline is appended to; those before it are closed.
 //
@@ -90,8 +90,8 @@
 // The chain's end is where its last segment ends. An append creates the object of
 // that name and fails if it exists, so of several writers one wins, and another
 // one's late write is refused. A writer publishes a segment only after the one
-// before it, and looks first whether that is still there: a folder may have been
-// moved by hand. One that fails to create reads the object: if it has the same
+// before it, and looks first whether that is still there: an operator may have
+// moved a folder. One that fails to create reads the object: if it has the same
 // range, hashes and flags, the write was its own and the reply was lost; anything
 // else is a *ConflictError, after which only a new Walk tells where the end is.
 //

@@ -18,6 +18,7 @@ type ConflictError struct {
 	Problem string // "": it exists already
 }
 
+// Error is the message, on one line.
 func (e *ConflictError) Error() string {
 	return e.Object + " " + cmp.Or(e.Problem, "exists already, with other content")
 }
@@ -33,6 +34,7 @@ type BehindError struct {
 	End        End // zero when the archive has no timeline
 }
 
+// Error is the message, on one line.
 func (e *BehindError) Error() string {
 	return fmt.Sprintf("the archive ends with %s, before the checkpoint at timeline %d, %s:%d",
 		e.End, e.Checkpoint.Timeline, e.Checkpoint.File, e.Checkpoint.Position)
@@ -53,6 +55,7 @@ type BrokenError struct {
 	Problem string
 }
 
+// Error is the message, on one line.
 func (e *BrokenError) Error() string { return e.Object + ": " + e.Problem }
 
 // Kind is failure.Mismatch.
@@ -69,6 +72,7 @@ type NewerFormatError struct {
 	Format int
 }
 
+// Error is the message, on one line.
 func (e *NewerFormatError) Error() string {
 	return fmt.Sprintf("%s has format %d; this version reads up to %d", e.Object, e.Format, Format)
 }
@@ -83,6 +87,7 @@ type HoleError struct {
 	Behind string // an object that stands behind it
 }
 
+// Error is the message, on one line.
 func (e *HoleError) Error() string {
 	return fmt.Sprintf("%s is missing, although %s stands behind it", e.Object, e.Behind)
 }
@@ -102,6 +107,7 @@ type MismatchError struct {
 	Problem string
 }
 
+// Error is the message, on one line.
 func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s: %s (binlog offset %d)", e.Object, e.Problem, e.Offset)
 }
@@ -117,6 +123,7 @@ type NotEmptyError struct {
 	Dir string
 }
 
+// Error is the message, on one line.
 func (e *NotEmptyError) Error() string { return e.Dir + " is not empty" }
 
 // Kind is failure.Conflict.

@@ -40,7 +40,7 @@ func segmentBase(start int64) string {
 	return fmt.Sprintf("%0*d%s", offsetDigits, start, segmentSuffix)
 }
 
-// isSegmentBase reports whether the commands that put a file together by hand
+// isSegmentBase reports whether the commands that put a file together without Binkeeper
 // would take the object for a segment.
 func isSegmentBase(name string) bool { return strings.HasSuffix(name, segmentSuffix) }
 

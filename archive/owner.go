@@ -21,7 +21,7 @@ type Owner struct {
 	TookOver  string    `json:"took_over,omitempty"` // the task_uid of the owner before; not in task.json
 }
 
-// Owner returns whose archive this is. It returns ErrNotExist when nobody's.
+// Owner returns whose archive this is. It returns ErrNotExist when it has no owner.
 func (a *Archive) Owner(ctx context.Context) (Owner, error) {
 	numbers, err := a.adoptions(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *Archive) owner(ctx context.Context, n int64) (Owner, error) {
 	return o, nil
 }
 
-// CreateOwner makes the archive o's, unless it is somebody's, and returns whose it
+// CreateOwner makes the archive o's, unless it has an owner, and returns whose it
 // is.
 func (a *Archive) CreateOwner(ctx context.Context, o Owner) (Owner, error) {
 	o.Number, o.TookOver = 0, ""
@@ -84,9 +84,9 @@ func (a *Archive) CreateOwner(ctx context.Context, o Owner) (Owner, error) {
 	return o, err
 }
 
-// Adopt makes the archive, which is somebody's, o's, and returns o as it is written.
+// Adopt makes the archive, which has another owner, o's, and returns o as it is written.
 // What had owned it before finds that out before its next dump or timeline. It returns
-// ErrNotExist when the archive is nobody's.
+// ErrNotExist when the archive has no owner.
 func (a *Archive) Adopt(ctx context.Context, o Owner) (Owner, error) {
 	before, err := a.Owner(ctx)
 	for err == nil && before.TaskUID != o.TaskUID {

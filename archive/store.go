@@ -57,7 +57,7 @@ type Store interface {
 	Delete(ctx context.Context, name string) error
 
 	// Sweep removes what writers that died have left in dir and below it, and returns
-	// how much: temporary names, and in dir itself probes, that nobody has changed for
+	// how much: temporary names, and in dir itself probes, that were not changed for
 	// a day. A store that keeps none has nothing to do.
 	Sweep(ctx context.Context, dir string) (removed int, err error)
 
@@ -82,6 +82,7 @@ type StoreError struct {
 	Advice string // the operator's next step, or ""
 }
 
+// Error is the message, on one line.
 func (e *StoreError) Error() string {
 	return strings.Join(strings.Fields(fmt.Sprintf("store %s: %s %s", e.Store, e.Op, e.Name)), " ") + ": " + e.Err.Error()
 }
@@ -89,6 +90,7 @@ func (e *StoreError) Error() string {
 // Kind is failure.Store.
 func (e *StoreError) Kind() failure.Kind { return failure.Store }
 
+// Unwrap is the cause.
 func (e *StoreError) Unwrap() error { return e.Err }
 
 // Hint is the operator's next step, or "".

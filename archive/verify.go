@@ -47,7 +47,7 @@ func (r Report) Err() error {
 
 // Verify reads the whole archive and checks every byte of it against the hashes,
 // every chain, and that nothing else lies where the commands that put files
-// together by hand would take it for a segment. What is appended meanwhile may be
+// together without Binkeeper would take it for a segment. What is appended meanwhile may be
 // left out.
 //
 // What an archive has lost at its end it cannot know: only a checkpoint, which is to be

@@ -9,7 +9,7 @@ import (
 )
 
 // A board takes in what is seen at one time, decides what follows, and gives it to
-// the channels: the monitor's witness. Whoever has one holds the monitor's lock.
+// the channels: the monitor's witness. The holder of one holds the monitor's lock.
 type board struct {
 	*Monitor
 	at time.Time

@@ -36,8 +36,8 @@ type permanentError struct{ err error }
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
-// A channel is a queue of alerts, and the goroutine, of whoever calls run, that
-// delivers them, those of one alert in order. Nobody ever waits for it.
+// A channel is a queue of alerts. The goroutine that calls run delivers them, those of
+// one alert in order. The queue never makes its senders wait.
 type channel struct {
 	name   string // of metrics and logs: no secret
 	sender sender

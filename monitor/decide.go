@@ -40,7 +40,7 @@ type change struct {
 	term      int64
 	serverID  string
 	reason    string
-	unseen    int64 // how many transitions before it nobody has seen
+	unseen    int64 // how many transitions before it no look has seen
 }
 
 // decide says what follows from an observation of a task: what to remember, which

@@ -122,7 +122,10 @@ type URLError struct {
 	Err  error
 }
 
+// Error is the message, on one line.
 func (e *URLError) Error() string { return fmt.Sprintf("--%s: %v", e.Flag, e.Err) }
+
+// Unwrap is the cause.
 func (e *URLError) Unwrap() error { return e.Err }
 
 // numbered is a channel's name: webhook, webhook-2, webhook-3.

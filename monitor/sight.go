@@ -46,17 +46,17 @@ func (s *sight) lose(at time.Time, trouble error) {
 	}
 }
 
-// open takes note of a session. The clock waits for a look at everything: until
+// open records a new session. The clock waits for a look at everything: until
 // then much of what is remembered is old.
 func (s *sight) open(at time.Time) { s.lost, s.scanned, s.trouble = time.Time{}, at, nil }
 
-// sweep takes note of a look at everything.
+// sweep records a look at everything.
 func (s *sight) sweep(at time.Time) {
 	s.clock, s.since = s.now(at), at
 	s.lost, s.scanned, s.swept, s.trouble = time.Time{}, at, at, nil
 }
 
-// check takes note of the time: a session in which nothing comes to its end is
+// check records the time: a session in which nothing comes to its end is
 // worth no more than none.
 func (s *sight) check(at time.Time) {
 	if s.lost.IsZero() && at.Sub(s.scanned) > sweepBound {

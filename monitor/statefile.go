@@ -30,7 +30,10 @@ type StateError struct {
 	Newer bool
 }
 
+// Error is the message, on one line.
 func (e *StateError) Error() string { return fmt.Sprintf("state file %s: %v", e.Path, e.Err) }
+
+// Unwrap is the cause.
 func (e *StateError) Unwrap() error { return e.Err }
 
 // Hint names the operator's next step.
@@ -93,7 +96,7 @@ func checkAlert(a *Alert) error {
 	return nil
 }
 
-// write replaces the state file: whoever reads it finds the old one or the new one.
+// write replaces the state file: a reader finds the old one or the new one.
 // Its error is a *StateError.
 func (s savedState) write(path string) (err error) {
 	defer func() {

@@ -35,7 +35,7 @@ type witness interface {
 // ends a session: what it has watched may have been lost.
 type survey struct {
 	zookeeper coord.Config
-	tell      func(func(witness)) // runs it in the order of the calls; false once nobody listens
+	tell      func(func(witness)) // runs it in the order of the calls; false once the monitor has ended
 }
 
 // run looks until ctx ends.

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// receiver is what the alerts' JSON calls whoever gets them.
+// receiver is what the alerts' JSON calls their receiver.
 const receiver = "binkeeper"
 
 // A webhook posts each alert by itself, in the JSON of Alertmanager's webhook.
@@ -109,7 +109,7 @@ func do(client *http.Client, request *http.Request) error {
 	return err
 }
 
-// A heart calls a URL for as long as all is well, so that somebody notices when it
+// A heart calls a URL for as long as all is well, so that a watcher notices when it
 // does not any more.
 type heart struct {
 	url    *url.URL

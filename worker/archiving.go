@@ -61,7 +61,7 @@ func (t *term) drop() {
 	}
 }
 
-// works takes note that the dump is open: the source and the store are there.
+// works records that the dump is open: the source and the store are there.
 func (t *term) works(ctx context.Context) {
 	t.attempts = t.attempts.working()
 	t.m.yieldAfter, t.status.Findings = t.m.w.bounds.unreachable, nil
@@ -72,7 +72,7 @@ func (t *term) works(ctx context.Context) {
 	t.reports.Reset(t.untilReport())
 }
 
-// ended takes note of how the dump has ended, and does what follows.
+// ended records how the dump has ended, and does what follows.
 func (t *term) ended() {
 	t.dump.Progress().Describe(&t.status)
 	e, spec := t.dump.Ending(), t.dump.Spec()

@@ -61,7 +61,7 @@ const (
 	standBy lineAction = iota
 	join
 	forget // the own instance is gone: join again
-	leave  // the task is being removed: leave the line, and take its nodes away when nobody is left
+	leave  // the task is being removed: leave the line, and delete its nodes when the line is empty
 	claim
 )
 
@@ -90,8 +90,8 @@ type tenure struct {
 	InLine     bool // the own instance stands
 	Desired    string
 	SwitchAway bool // the operator wants an instance behind this one
-	Others     bool // somebody stands behind this one
-	Untried    bool // and has not been found to be blocked
+	Others     bool // another instance stands behind this one
+	Untried    bool // one of those has not found a block
 	HandOn     bool // this one is blocked, as perhaps not all are
 	Connected  bool
 	Stopping   bool // the worker ends

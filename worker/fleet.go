@@ -71,7 +71,7 @@ func (f *fleet) start(ctx context.Context, task string) {
 			select {
 			case <-before:
 			case <-f.alive.Done():
-				<-before // keep the order for whoever waits for this member
+				<-before // a later member of this task waits for this one, and so for that
 				return
 			}
 		}

@@ -103,7 +103,7 @@ func (m *member) observed() place {
 }
 
 func (m *member) act(stop, alive context.Context, next lineAction) error {
-	// Reads wait for ZooKeeper, but not for longer than anybody waits for them.
+	// Reads wait for ZooKeeper, but no longer than this member has use for them.
 	busy, cancel := context.WithCancel(alive)
 	defer cancel()
 	defer context.AfterFunc(stop, cancel)()

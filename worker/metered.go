@@ -9,7 +9,7 @@ import (
 	"binkeeper/archive"
 )
 
-// A meteredStore measures what is done with a store, and takes note of each step that
+// A meteredStore measures what is done with a store, and records each step that
 // comes to something, so that the watchdog can tell a long walk from one that hangs.
 type meteredStore struct {
 	archive.Store

@@ -13,7 +13,7 @@ import (
 
 // A block that concerns one host goes round the line once: the primary that finds
 // it hands the task on, and so does the next, until all in the line have found one.
-// What they have found goes with the status. A round begins anew when somebody joins
+// What they have found goes with the status. A round begins anew when a worker joins
 // the line or the operator answers, and is over when the task runs.
 
 // hostReasons are the blocks that concern one host, perhaps: what it has mounted, what
@@ -36,11 +36,11 @@ var errHandedOn = errors.New("handed on to the next in line")
 // A round is how a block stands after one more worker has found it.
 type round struct {
 	findings []zkpaths.Finding
-	handOn   bool // somebody in the line has not looked yet
+	handOn   bool // another worker in the line has not looked yet
 }
 
-// state is what the task's becomes that is in state now: blocked where nobody is left
-// to look, or as it was said to be so before, else otherwise.
+// state is the task's next state. It is blocked when all in the line have looked, or when
+// the task is blocked now; else it is otherwise.
 func (r round) state(now, otherwise string) string {
 	if r.handOn && now != zkpaths.StateBlocked {
 		return otherwise
@@ -75,7 +75,7 @@ func standing(findings []zkpaths.Finding, line []zkpaths.Place) []zkpaths.Findin
 	return kept
 }
 
-// untried reports whether somebody in the line but own has found nothing, so far.
+// untried reports whether another worker in the line than own has found nothing so far.
 func untried(findings []zkpaths.Finding, line []zkpaths.Place, own zkpaths.Place) bool {
 	return slices.ContainsFunc(line, func(p zkpaths.Place) bool {
 		return p.Name != own.Name && !slices.ContainsFunc(findings, func(f zkpaths.Finding) bool { return f.Instance == p.Name })
@@ -84,7 +84,7 @@ func untried(findings []zkpaths.Finding, line []zkpaths.Place, own zkpaths.Place
 
 // atEnd is s as own leaves it when it goes to the end of the line, where it will stand
 // under a name that it does not know yet. A task that is blocked stays so meanwhile:
-// nobody is told that it is over each time that one more worker looks.
+// its alert does not end each time that one more worker looks.
 func atEnd(s zkpaths.Status, own zkpaths.Place) zkpaths.Status {
 	s.Findings = slices.Clone(s.Findings)
 	for i, f := range s.Findings {
@@ -107,7 +107,7 @@ func claimed(s zkpaths.Status, own zkpaths.Place, line []zkpaths.Place, term int
 	return s.Say(zkpaths.StateStarting, own, term, now, "", "", "")
 }
 
-// foundBlock takes note of the block that the term's dump has found.
+// foundBlock records the block that the term's dump has found.
 func (t *term) foundBlock(e dump.Ending) {
 	r := goRound(t.status.Findings, e.Reason, t.m.inst.Place(), t.m.line, time.Now())
 	t.handOn, t.status.Findings = r.handOn, r.findings

@@ -89,7 +89,7 @@ func newTally() *tally {
 	return &tally{errors: newCounts(errorReasons), gaps: newCounts(gapReasons)}
 }
 
-// become takes note of a role without a task to answer for: standby, or none.
+// become records a role without a task to answer for: standby, or none.
 func (t *tally) become(role string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,7 +98,7 @@ func (t *tally) become(role string) {
 	t.files = dump.SourceFiles{}
 }
 
-// claimed takes note of a new term.
+// claimed records a new term.
 func (t *tally) claimed(s zkpaths.Status) {
 	t.takeovers.Add(1)
 	t.mu.Lock()
@@ -106,7 +106,7 @@ func (t *tally) claimed(s zkpaths.Status) {
 	t.role, t.status = rolePrimary, s
 }
 
-// say takes note of what this worker says of the task.
+// say records what this worker says of the task.
 func (t *tally) say(s zkpaths.Status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -174,7 +174,7 @@ func (t *tally) committed(err error) {
 	}
 }
 
-// sawTimelines takes note of the gaps that the archive has recorded.
+// sawTimelines counts the gaps that the archive has recorded.
 func (t *tally) sawTimelines(timelines []archive.Timeline) {
 	open := 0
 	for _, tl := range timelines {
@@ -187,7 +187,7 @@ func (t *tally) sawTimelines(timelines []archive.Timeline) {
 	t.gapsOpen = open
 }
 
-// began takes note of a new timeline in the archive.
+// began records a new timeline in the archive.
 func (t *tally) began(tl archive.Timeline) {
 	if tl.Gap == nil {
 		return

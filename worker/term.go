@@ -33,7 +33,7 @@ type term struct {
 	unsaid   bool           // status is newer than what ZooKeeper has
 	handOn   bool           // the last dump found a block that others have not looked for yet
 	marked   bool           // no more is done about the spec's owner
-	replaced bool           // a write was refused: somebody else is primary
+	replaced bool           // a write was refused: another worker is primary
 	broken   error          // the last dump's panic
 }
 
@@ -173,7 +173,7 @@ func (t *term) bounded(ctx context.Context, do func(context.Context) error) erro
 	return err
 }
 
-// await waits for one event and takes note of it.
+// await waits for one event and records it.
 func (t *term) await(stop, alive context.Context, changed <-chan struct{}) {
 	var opened, ended <-chan struct{}
 	var retry <-chan time.Time

@@ -74,7 +74,7 @@ type Place struct {
 }
 
 // ParsePlace reads the name of an instance znode. ok is false for a name that
-// is none, such as a child that somebody else has created.
+// is none, such as a child that another program has created.
 func ParsePlace(name string) (p Place, ok bool) {
 	m := memberPattern.FindStringSubmatch(name)
 	if m == nil {

@@ -15,7 +15,7 @@ const (
 	// Format is the payload format that this version writes.
 	Format = 1
 	// MaxPayload is the size, in bytes, that a payload stays under. ZooKeeper
-	// drops the connection of whoever sends over 1 MiB, with all its requests.
+	// drops the connection of a client that sends over 1 MiB, with all its requests.
 	MaxPayload = 64 << 10
 	// MaxGTIDSet is the size, in bytes, over which a GTID set is left out of a
 	// LastCommit.
@@ -39,6 +39,7 @@ type UnreadableError struct {
 	Problem string
 }
 
+// Error is the message, on one line.
 func (e *UnreadableError) Error() string { return e.Path + " is unreadable: " + e.Problem }
 
 // Hint names the operator's next step.
@@ -52,6 +53,7 @@ type NewerFormatError struct {
 	Format int
 }
 
+// Error is the message, on one line.
 func (e *NewerFormatError) Error() string {
 	return fmt.Sprintf("%s has format %d, this version reads up to %d", e.Path, e.Format, Format)
 }
@@ -163,6 +165,7 @@ func (t *Time) UnmarshalJSON(data []byte) error {
 // Duration is a length of time in a payload, written as text: "1s".
 type Duration time.Duration
 
+// String is text such as "1.5s".
 func (d Duration) String() string { return time.Duration(d).String() }
 
 // MarshalJSON gives text such as "1.5s".

@@ -64,7 +64,7 @@ type Status struct {
 	// file is the one needed next, which a source never purges.
 	PurgeMargin Margin `json:"purge_margin_files"`
 	// Findings are the blocks that workers have found, each at its host, since the task
-	// last ran: while there is somebody in the line who is not among them, the primary
+	// last ran: while a worker in the line is not among them, the primary
 	// leaves the task to the next.
 	Findings []Finding `json:"findings,omitempty"`
 	// Changes counts all transitions since the task was created, so that a
@@ -153,7 +153,7 @@ func shortened(detail string) string {
 	return strings.ToValidUTF8(detail[:maxDetail], "") + "…"
 }
 
-// NewStatus is the status of a task that nobody has served yet.
+// NewStatus is the status of a task that no worker has served yet.
 func NewStatus(at time.Time) Status {
 	return Status{State: StateStopped, Since: At(at), UpdatedAt: At(at), Transitions: []Transition{}}
 }

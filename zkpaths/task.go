@@ -157,7 +157,7 @@ type LastCommit struct {
 	EventTime   Time   `json:"event_time"` // of the last event before Position, by the source's clock
 	CommittedAt Time   `json:"committed_at"`
 	ServerID    string `json:"server_id"`
-	// Instance is the znode name of whoever wrote this: how a claim whose
+	// Instance is the znode name of the writer: how a claim whose
 	// reply was lost is recognised.
 	Instance string `json:"instance"`
 	// SegmentFile and SegmentStart name the last segment that the checkpoint

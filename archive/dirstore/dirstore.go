@@ -9,7 +9,7 @@
 // A writer that dies leaves its temporary file, a probe that is killed its object.
 // Sweep removes those older than a day.
 //
-// What root makes belongs to whoever owns the folder that it is made in, so that a
+// What root makes belongs to the owner of the folder that it is made in, so that a
 // service can go on where its operator began.
 //
 // The root folder is opened once and all work is done below it: the objects of a

@@ -13,7 +13,7 @@ import (
 
 // Sync implements archive.Store. A name that can be read may be lost in a crash: its
 // writer may have been killed between the link and the sync of the folder, or that
-// sync has failed; and what was put back by hand was never synced at all.
+// sync has failed; and what an operator has put back was never synced at all.
 func (s *Store) Sync(ctx context.Context, names ...string) error {
 	var dirs []string
 	for _, name := range names {

@@ -109,7 +109,7 @@ type exportEnd struct {
 	Position int64  `json:"position"`
 }
 
-// add takes note of a segment that was written.
+// add records a segment that was written.
 func (o *exportOutput) add(done archive.Progress) {
 	if done.Offset == 0 {
 		return // it only ends something

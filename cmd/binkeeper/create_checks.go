@@ -18,7 +18,7 @@ import (
 )
 
 // checkTask finds out whether a task can work as spec says, and completes spec
-// by what it finds: a replica server id that nobody has, and that the archive is the
+// by what it finds: a replica server id that no replica has, and that the archive is the
 // task's, which it creates or, when it fits the source, takes over.
 func checkTask(ctx context.Context, id string, spec *zkpaths.Spec, warn func(string)) (*holding, error) {
 	server, err := checkSource(ctx, spec, warn)

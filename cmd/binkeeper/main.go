@@ -1,4 +1,4 @@
-// Command binkeeper is the operator's hand: it creates, shows and changes tasks
+// Command binkeeper is the operator's command: it creates, shows and changes tasks
 // in ZooKeeper, and lists, verifies and exports archives.
 //
 // One file holds each verb or small group of verbs. A verb reads its flags,

@@ -74,7 +74,7 @@ func writeTable(w io.Writer, rows [][]string) error {
 }
 
 // cell is text that keeps to its cell, and to the terminal's present line: what
-// is shown may come from anybody who can write to ZooKeeper or the archive.
+// is shown may come from any client that can write to ZooKeeper or the archive.
 func cell(text string) string {
 	if text == "" {
 		return "-"

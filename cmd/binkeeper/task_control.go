@@ -137,7 +137,7 @@ func (p *program) answer(cmd *cobra.Command, id string, i int, wait bool) error 
 
 // acceptance is the i-th of answers to the question that the task in view asks.
 // To no question, or another one, it is a conflict: a loss is accepted by
-// somebody who knows of it.
+// an operator who knows of it.
 func acceptance(id string, i int, view coord.TaskView, now time.Time) (*zkpaths.Accept, error) {
 	if view.StatusErr != nil {
 		return nil, fmt.Errorf("task %s: %w", id, view.StatusErr)

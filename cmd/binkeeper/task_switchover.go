@@ -88,7 +88,7 @@ func successor(id string, view coord.TaskView, to string) (target zkpaths.Place,
 	return zkpaths.Place{}, false, cli.Fail(cli.NotFound, "binkeeper task show "+id+" names its standbys", "server %s is not in the line of task %s", to, id)
 }
 
-// unserved reports why nobody can hand the task over.
+// unserved reports why no worker can hand the task over.
 func unserved(id string, view coord.TaskView) error {
 	switch {
 	case view.SpecErr != nil:

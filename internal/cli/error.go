@@ -26,7 +26,10 @@ func Usage(err error) error {
 // argument.
 func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, args...)) }
 
+// Error is the message, on one line.
 func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
 // Kind is failure.Usage.
@@ -53,7 +56,10 @@ func Fail(code int, hint, format string, args ...any) error {
 	return &ExitError{code, fmt.Errorf(format, args...), hint}
 }
 
+// Error is the message, on one line.
 func (e *ExitError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Hint is the operator's next step, or "".

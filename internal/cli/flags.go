@@ -63,6 +63,7 @@ func (t *Timeout) Set(text string) error {
 	return nil
 }
 
+// String is the duration as text, such as "10s".
 func (t *Timeout) String() string { return time.Duration(*t).String() }
 
 // Type is the placeholder in a command's help.

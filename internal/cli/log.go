@@ -76,7 +76,7 @@ func NewLogger(format string, w io.Writer) zerolog.Logger {
 	return zerolog.New(w).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 }
 
-// IsTerminal reports whether somebody watches what is written to w.
+// IsTerminal reports whether w is a terminal, where a person may read along.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())

@@ -11,7 +11,7 @@
 //
 // Every write of an Instance or a Term is one Multi that checks the own
 // instance, and those of a Term check or move the version of lastCommit too.
-// Whoever was replaced gets ErrFenced and has changed nothing.
+// A worker that was replaced gets ErrFenced and has changed nothing.
 //
 // A request waits for its reply, its context or the end of the session. An
 // error that is not one of the server's definite answers leaves the outcome

@@ -37,7 +37,7 @@ var (
 	ErrLost = errors.New("claim lost")
 	// ErrNoTask: there is no such task.
 	ErrNoTask = failure.New(failure.NotFound, "no such task")
-	// ErrSpecChanged: somebody has changed the spec since it was read.
+	// ErrSpecChanged: another client has changed the spec since it was read.
 	ErrSpecChanged = errors.New("the spec has changed")
 	// ErrTaskExists: there is such a task already.
 	ErrTaskExists = failure.New(failure.Conflict, "task exists")
@@ -57,6 +57,7 @@ type UnreachableError struct {
 	Cause   error
 }
 
+// Error is the message, on one line.
 func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("%s at %s: %s", ErrUnreachable, strings.Join(e.Servers, ","), e.Cause)
 }
@@ -72,6 +73,7 @@ const hintUnreachable = "check that ZooKeeper runs there, or name other servers 
 // A ForbiddenError says that ZooKeeper refuses this client a write: the node's ACL has been changed.
 type ForbiddenError struct{ Cause error }
 
+// Error is the message, on one line.
 func (e *ForbiddenError) Error() string { return "ZooKeeper forbids it: " + e.Cause.Error() }
 
 // Unwrap gives the cause.
@@ -87,9 +89,10 @@ type TakenError struct {
 	ServerID string
 	Host     string // of the holder; "" when its node does not say
 	PID      int    // of the holder; 0 when its node does not say
-	Stray    string // the node's path when no session holds it: nobody's, made by hand
+	Stray    string // the node's path when no session holds it, so that no worker has made it
 }
 
+// Error is the message, on one line.
 func (e *TakenError) Error() string {
 	holder := "a process that does not say who it is"
 	switch {
@@ -119,6 +122,7 @@ type InUseError struct {
 	Nodes   []string // below it, that RemoveTask does not delete
 }
 
+// Error is the message, on one line.
 func (e *InUseError) Error() string {
 	if e.Desired != zkpaths.Removed {
 		return fmt.Sprintf("task %s is in use: desired is %s", e.Task, e.Desired)

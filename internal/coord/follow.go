@@ -74,7 +74,7 @@ func (s *Session) FollowTasks(ctx context.Context) <-chan TaskList {
 }
 
 // FollowLine sends the task's line, first in line first; it is empty when the
-// task is gone. Who is first is a session's: what was made by hand in front of it is
+// task is gone. Who is first is a session's: what no session holds is
 // left out.
 func (s *Session) FollowLine(ctx context.Context, task string) <-chan []zkpaths.Place {
 	path := zkpaths.Line(task)
@@ -202,8 +202,8 @@ func follow[T any](ctx context.Context, s *Session, path string,
 	return values
 }
 
-// replace puts value into a channel of one, in place of what nobody received.
-// Nobody else sends.
+// replace puts value into a channel of one, in place of a value that was not
+// received. The caller alone sends.
 func replace[T any](values chan T, value T) {
 	select {
 	case <-values:

@@ -20,7 +20,7 @@ type Instance struct {
 	session *Session
 	task    string
 	place   zkpaths.Place
-	turn    chan struct{}   // of one: held by whoever writes
+	turn    chan struct{}   // of one: held by the goroutine that writes
 	let     <-chan struct{} // of the last write; held by turn
 }
 

@@ -19,6 +19,7 @@ type RefusedError struct {
 	passes bool // by itself: a request that can wait is sent again
 }
 
+// Error is the message, on one line.
 func (e *RefusedError) Error() string { return "ZooKeeper refuses it: " + e.Answer }
 
 // Kind is failure.Coordination.

@@ -145,7 +145,7 @@ func (s *Session) read(ctx context.Context, path string) (found node, err error)
 }
 
 // UpdateSpec writes what change makes of a task's spec, and returns it. When
-// somebody else has written meanwhile, change is called again with that. An
+// another client has written meanwhile, change is called again with that. An
 // error of change is returned as it is, and nothing is written.
 func (s *Session) UpdateSpec(ctx context.Context, id string, change func(*zkpaths.Spec) error) (zkpaths.Spec, error) {
 	for {

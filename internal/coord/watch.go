@@ -16,7 +16,7 @@ import (
 // A Watcher reads many tasks, and tells which of them have changed since. It
 // watches the spec, the status and the line of every task that it has looked at,
 // three watches each and no goroutine. A lost watch is found, and set again, by
-// the next look that sees a change nobody has announced: look at everything now
+// the next look that sees a change that was not announced: look at everything now
 // and then.
 //
 // Its reads ask for no Sync: what one session sees never goes back, but may be a
@@ -56,7 +56,7 @@ func (w *Watcher) Take() []string {
 	return ids
 }
 
-// announced takes note of a watch that has fired. The client calls it with locks
+// announced records a watch that has fired. The client calls it with locks
 // held, before it hands out any reply that shows the change.
 func (w *Watcher) announced(path string) {
 	path, ours := strings.CutPrefix(path, w.session.cfg.Root+zkpaths.Tasks+"/")
@@ -228,7 +228,7 @@ func (w *Watcher) read(ctx context.Context, path string, list bool) (node, error
 		zxid = found.stat.Pzxid
 	}
 	w.standing[path] = zxid
-	if stood && last != zxid { // nobody has announced the change: the watch is lost
+	if stood && last != zxid { // the change was not announced: the watch is lost
 		delete(w.standing, path)
 	}
 	return found, nil

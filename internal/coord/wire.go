@@ -146,7 +146,7 @@ type hosts struct {
 	mu    sync.Mutex
 	names []string // host:port
 	round []string // addresses still to try
-	idle  bool     // a round has begun and nobody connected since
+	idle  bool     // a round has begun, and no connection came since
 }
 
 // Init takes the servers of the connect string.

@@ -1,7 +1,7 @@
 // Package faults strikes a system under test the way production does: the network between two programs, a process, the
 // disk. It is for tests and for scripts/chaos, and knows nothing of Binkeeper.
 //
-// Whoever orders a fault has to see that it struck, since one that met nothing proves nothing: what [Proxy.Struck]
+// The caller that orders a fault has to see that it struck, since one that met nothing proves nothing: what [Proxy.Struck]
 // counts, an error where a fault could not be done, and in tests package faultstest, which fails the test by itself.
 //
 //	Proxy     what stands between two programs: cut, kill, freeze, delay, lose replies, or the n-th packet alone

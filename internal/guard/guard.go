@@ -3,7 +3,7 @@
 //
 // Every goroutine that works for one task runs what it does by Call, or in a Group; so a
 // panic is met where the goroutine's owner waits for it, as any other error. What a panic
-// unwinds is put right by deferred calls, as always. Go gives nobody a chance where memory
+// unwinds is put right by deferred calls, as always. Go gives no chance where memory
 // is out, or a map is written by two at once: that ends the process still.
 package guard
 
@@ -22,6 +22,7 @@ type PanicError struct {
 	Stack []byte // of the goroutine, as text
 }
 
+// Error is the message, on one line.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 // Hint is the operator's next step.

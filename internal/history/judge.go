@@ -30,8 +30,8 @@ type Place struct {
 // one session and one instance, which that session has made and every commit has checked; commits are numbered without
 // gaps; and the position never goes back. root stands in front of every path.
 //
-// What was written by hand is skipped: whatever it was, what a worker writes next goes on from what the last one wrote.
-// A session that has made no ephemeral node of a worker is a hand.
+// What an operator wrote is skipped: whatever it was, what a worker writes next goes on from what the last one wrote.
+// A session that has made no ephemeral node of a worker is an operator's.
 func Judge(changes []Change, root, task string) Verdict {
 	j := judge{Verdict: Verdict{Reached: map[int64]Place{}}, root: root, task: task, owners: map[string]int64{}, sessions: map[int64]int64{}}
 	workers := workerSessions(changes, root)

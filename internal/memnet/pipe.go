@@ -1,5 +1,5 @@
 // Package memnet is a network in memory, for tests: connections whose reads wait by channels and timers alone, so that a
-// testing/synctest bubble knows when everybody waits, and time can go on.
+// testing/synctest bubble knows when all wait, and time can go on.
 package memnet
 
 import (

@@ -65,7 +65,7 @@ func (c *client) HandleQuery(query string) (*mysql.Result, error) {
 	return nil, mysql.NewError(mysql.ER_PARSE_ERROR, "this source does not know: "+query)
 }
 
-// set takes note of the session's variables.
+// set records the session's variables.
 func (c *client) set(list string) {
 	for _, assignment := range strings.Split(list, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(assignment), " = ")

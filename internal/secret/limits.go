@@ -9,7 +9,7 @@ import (
 )
 
 // Limits are the references that a process follows which has them from others:
-// whoever may write a task's spec could else have any file that a worker can read,
+// a client that may write a task's spec could else have any file that a worker can read,
 // sent as a password to a host of his own. The zero value allows every variable of
 // the environment, and no file.
 type Limits struct {
@@ -24,7 +24,7 @@ type Limits struct {
 // environment.
 const DefaultEnvPrefix = "BINKEEPER_SECRET_"
 
-// DefaultDirs are where passwords are put for a service: by hand, by a container
+// DefaultDirs are where passwords are put for a service: by an operator, by a container
 // engine, and by systemd.
 func DefaultDirs() []string {
 	dirs := []string{"/etc/binkeeper", "/run/secrets"}
@@ -37,6 +37,7 @@ func DefaultDirs() []string {
 // A NotAllowedError is a reference that the limits do not allow. Nothing was read.
 type NotAllowedError struct{ problem, hint string }
 
+// Error is the message, on one line.
 func (e *NotAllowedError) Error() string { return e.problem }
 
 // Hint is the operator's next step: to move the password, or the limits.
@@ -69,7 +70,7 @@ func (l Limits) Resolve(ref string) (password string, warnings []string, err err
 
 // open opens the file that path leads to. What is compared with the folders is the
 // path without links, and what is opened is that path, below that folder: a link
-// that somebody puts there meanwhile leads nowhere else.
+// that is put there meanwhile leads nowhere else.
 func (l Limits) open(ref, path string) (*os.File, error) {
 	end := follow(path)
 	for _, dir := range l.Dirs {

@@ -30,6 +30,7 @@ const MaxSize = 64 << 10
 // A RefError says that a text is no reference to a password.
 type RefError struct{ problem string }
 
+// Error is the message, on one line.
 func (e *RefError) Error() string { return "password reference: " + e.problem }
 
 // Kind is failure.Usage.
@@ -47,6 +48,7 @@ type Error struct {
 	hint    string
 }
 
+// Error is the message, on one line.
 func (e *Error) Error() string { return "password " + e.Ref + ": " + e.Problem }
 
 // Kind is failure.Source.

@@ -27,8 +27,8 @@ type Network struct {
 // networks counts those of this process.
 var networks atomic.Int64
 
-// nobody is a link layer address that no host has.
-const nobody = "02:00:00:00:00:ff"
+// noHost is a link layer address that no host has.
+const noHost = "02:00:00:00:00:ff"
 
 // NewNetwork makes a network of n hosts, whose numbers begin at 0. Close it.
 func NewNetwork(n int) (*Network, error) {
@@ -94,16 +94,16 @@ func (w *Network) address(last byte) string {
 // Hosts is how many hosts there are.
 func (w *Network) Hosts() int { return len(w.hosts) }
 
-// Isolate takes host n off the switch: it reaches nobody, nobody reaches it, and nobody is told.
+// Isolate takes host n off the switch: it reaches no host, none reaches it, and none is told.
 func (w *Network) Isolate(n int) error { return ip(w.bridge, fmt.Sprintf("link set %s down", port(n))) }
 
 // Rejoin ends Isolate.
 func (w *Network) Rejoin(n int) error { return ip(w.bridge, fmt.Sprintf("link set %s up", port(n))) }
 
-// Cut keeps hosts a and b from each other, and nobody is told: both reach all others.
+// Cut keeps hosts a and b from each other, and neither is told: both reach all others.
 func (w *Network) Cut(a, b int) error {
-	return errors.Join(ip(w.hosts[a], fmt.Sprintf("neigh replace %s lladdr %s nud permanent dev eth0", w.Host(b), nobody)),
-		ip(w.hosts[b], fmt.Sprintf("neigh replace %s lladdr %s nud permanent dev eth0", w.Host(a), nobody)))
+	return errors.Join(ip(w.hosts[a], fmt.Sprintf("neigh replace %s lladdr %s nud permanent dev eth0", w.Host(b), noHost)),
+		ip(w.hosts[b], fmt.Sprintf("neigh replace %s lladdr %s nud permanent dev eth0", w.Host(a), noHost)))
 }
 
 // Mend ends Cut.
@@ -131,7 +131,7 @@ func port(n int) string { return fmt.Sprintf("port%d", n) }
 
 func namespaceOf(r *run) string { return fmt.Sprintf("--net=/proc/%d/ns/net", r.process.Pid) }
 
-// holdNamespace starts a process that does nothing but have a network namespace, which lasts as long as somebody does.
+// holdNamespace starts a process that does nothing but have a network namespace, which lasts as long as a process in it does.
 func holdNamespace() (*run, error) {
 	cmd := exec.Command("sleep", "infinity")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET}

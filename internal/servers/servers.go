@@ -36,11 +36,12 @@ type NotInstalledError struct {
 	Path      string // what was looked for
 }
 
+// Error is the message, on one line.
 func (e *NotInstalledError) Error() string {
 	return fmt.Sprintf("%s is not installed: no %s", e.Component, e.Path)
 }
 
-// Hint is the next step of whoever runs the tests.
+// Hint is the next step of the person who runs the tests.
 func (e *NotInstalledError) Hint() string { return "run: scripts/install " + e.Component }
 
 // installed returns the first match of pattern, or a NotInstalledError.

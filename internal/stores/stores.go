@@ -26,6 +26,7 @@ type URLError struct {
 	hint    string
 }
 
+// Error is the message, on one line.
 func (e *URLError) Error() string { return "archive URL: " + e.problem }
 
 // Kind is failure.Usage.

@@ -44,7 +44,7 @@ func median[T any, V interface{ ~int64 }](list []T, of func(T) V) V {
 // A contender does its work once.
 type contender func(ctx context.Context) (sample, error)
 
-// alternate runs the contenders in turns. Before each run, the disk comes to rest: nobody pays for what another one
+// alternate runs the contenders in turns. Before each run, the disk comes to rest: none pays for what another one
 // left unwritten.
 func alternate(ctx context.Context, runs int, contenders ...contender) ([]samples, error) {
 	all := make([]samples, len(contenders))

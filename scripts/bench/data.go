@@ -59,7 +59,7 @@ func makeBacklog(ctx context.Context, dir string, r recipe) (*backlog, error) {
 	return b, b.survey(ctx)
 }
 
-// survey closes the newest file and lists those before it. Nobody writes meanwhile.
+// survey closes the newest file and lists those before it. No client writes meanwhile.
 func (b *backlog) survey(ctx context.Context) error {
 	if err := b.source.Exec(ctx, "FLUSH BINARY LOGS"); err != nil {
 		return err

@@ -82,7 +82,7 @@ func (r *rig) byHand(ctx context.Context, args ...string) error {
 	return missed("no server of the ensemble serves")
 }
 
-// deleteInstance deletes an instance by hand.
+// deleteInstance deletes an instance as an operator may.
 func (r *rig) deleteInstance(ctx context.Context, s strike) (fault, error) {
 	place, err := r.place(ctx, s.target)
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *rig) deleteInstance(ctx context.Context, s strike) (fault, error) {
 	}}, nil
 }
 
-// ofNode plans that a command strikes one of a task's nodes by hand.
+// ofNode plans that an operator's command strikes one of a task's nodes.
 func ofNode(path func(task string) string, command string, data ...string) func(*rig, context.Context, strike) (fault, error) {
 	return func(r *rig, _ context.Context, s strike) (fault, error) {
 		args := append([]string{command, path(s.target)}, data...)

@@ -14,7 +14,7 @@ import (
 	"binkeeper/internal/history"
 )
 
-// catchUpPatience is how long it may take, when everything is healed and nobody writes, until everything is archived: a
+// catchUpPatience is how long it may take, when everything is healed and no client writes, until everything is archived: a
 // blocked task looks again after 30 s.
 const catchUpPatience = 90 * time.Second
 

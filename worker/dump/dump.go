@@ -104,7 +104,7 @@ type Dump struct {
 	walked   bool          // the checkpoint has been brought to the chain's end
 	swept    bool          // what dead writers had left in the archive has been removed
 	server   source.Server // who answered when the dump began
-	seen     string        // its identity, "" while nobody has answered; to be read after done
+	seen     string        // its identity, "" while no server has answered; to be read after done
 
 	reading context.Context    // ends when no more is to be read
 	stop    context.CancelFunc // ends reading; what was read is stored and committed

@@ -46,7 +46,10 @@ func BlockedBySpec(task string, err error) error {
 	return Blocked(zkpaths.BlockedBadSpec, err, mend)
 }
 
+// Error is the message, on one line.
 func (e *BlockedError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
 func (e *BlockedError) Unwrap() error { return e.Err }
 
 // Hint is the operator's next step.

@@ -12,7 +12,7 @@ import (
 )
 
 // checkOwner makes sure that the archive is this task's: two fleets, or a task
-// made anew, never share a chain unknowingly. An archive that is nobody's is made this
+// made anew, never share a chain unknowingly. An archive without an owner is made this
 // task's, unless the task is known to have one.
 func (d *Dump) checkOwner(ctx context.Context, arch *archive.Archive, last zkpaths.LastCommit) error {
 	owner, err := arch.Owner(ctx)

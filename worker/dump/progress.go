@@ -62,7 +62,7 @@ func (p *Progress) sawFiles(files []source.BinlogFile) {
 	p.files = files
 }
 
-// took takes note of a segment that has been read.
+// took records a segment that has been read.
 func (p *Progress) took(m *archive.Meta) {
 	p.hear()
 	p.events.Add(m.Events)
@@ -81,7 +81,7 @@ func (p *Progress) hear() { p.heard.Store(time.Now().UnixNano()) }
 // been.
 func (p *Progress) came() { p.advance.Do(func() { close(p.advanced) }) }
 
-// reached takes note of the archive's new end. at is the source's time of the last
+// reached records the archive's new end. at is the source's time of the last
 // event there, zero when that is not known.
 func (p *Progress) reached(end archive.End, at time.Time) {
 	p.mu.Lock()

@@ -37,7 +37,7 @@ type segmenter struct {
 	overlapAt   int64
 }
 
-// newCutter returns a segmenter that goes on from end.
+// newSegmenter returns a segmenter that goes on from end.
 func newSegmenter(end archive.End) *segmenter {
 	c := &segmenter{transactionBegin: -1, transactionEnd: -1, overlapFrom: -1}
 	c.file, c.start = end.File, end.Offset
@@ -66,7 +66,7 @@ func (c *segmenter) next(s stream, until time.Time) (*source.Event, error) {
 	return ev, nil
 }
 
-// add takes note of an event whose bytes stand at the end of buf.
+// add counts an event whose bytes stand at the end of buf.
 func (c *segmenter) add(ev *source.Event, s stream) {
 	if c.events == 0 {
 		c.first, c.opened = ev.Time, time.Now()

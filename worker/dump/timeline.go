@@ -46,8 +46,8 @@ func (d *Dump) settle(arch *archive.Archive, s facts, plan plan, stream stream, 
 	d.cfg.Logger.WithLevel(level).Int64("timeline", tl.Timeline).Str("reason", tl.Reason).Str("file", tl.FirstFile).Msg("new timeline")
 	end, err := arch.Walk(d.reading, nil)
 	if err == nil && (end.Timeline != tl.Timeline || end.HasLast) {
-		// Somebody has gone on while this writer slept: what was read so far belongs
-		// to no place there.
+		// Another writer has gone on while this one slept: what this one has read
+		// belongs nowhere there.
 		err = &archive.ConflictError{Object: arch.SegmentName(tl.Timeline, tl.FirstFile, 0)}
 	}
 	return end, err

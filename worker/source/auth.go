@@ -16,13 +16,13 @@ import (
 )
 
 // authentication shows a server that we know the password of an account, before
-// anything is asked of it. The client library would give the password to whoever asks;
+// anything is asked of it. The client library would give the password to any server;
 // here it leaves the process in three forms, and in no other, which is the
 // rule of MySQL's own clients:
 //
 //   - as the answer to a challenge, which does not tell it;
 //   - whole, inside TLS;
-//   - whole, encrypted with a key that the server has sent and nobody has verified,
+//   - whole, encrypted with a key that the server has sent and that is not verified,
 //     where the source's URL says get-server-public-key=true.
 //
 // A plugin that takes the password as it is, for any server, is refused.

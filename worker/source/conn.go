@@ -158,7 +158,7 @@ const (
 
 var deniedCodes = []uint16{errHostNotPrivileged, errAccessDenied, errDBAccessDenied, errAccessDeniedNoPass, errMustChangePassword, errMustChangeLogin, errAccountLocked, errAccountBlocked}
 
-// fullCodes are those of a server that lets nobody else in for now.
+// fullCodes are those of a server that takes no more connections for now.
 var fullCodes = []uint16{errTooManyConnections, errTooManyOfUser, errUserLimitReached}
 
 // connectError says what a failed handshake means.

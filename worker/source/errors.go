@@ -23,7 +23,7 @@ var (
 	// ErrPastEnd is a position beyond the end of the source's file.
 	ErrPastEnd = failure.New(failure.Gap, "the source's binlog file ends before the position")
 	// ErrTorn is a file of the source's that ends in the middle of an event, as a
-	// crash may leave it: the source can send no more of it, to nobody.
+	// crash may leave it: the source can send no more of it, to any replica.
 	ErrTorn = errors.New("the source's binlog file ends in the middle of an event")
 	// ErrDiffers is a source whose binlog is not the one that an Overlap
 	// describes.
@@ -44,6 +44,7 @@ type CorruptError struct {
 	Problem string
 }
 
+// Error is the message, on one line.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("binlog stream of %s is corrupt after offset %d: %s", e.File, e.Offset, e.Problem)
 }
@@ -56,6 +57,7 @@ type AnswerError struct {
 	Problem string
 }
 
+// Error is the message, on one line.
 func (e *AnswerError) Error() string {
 	return fmt.Sprintf("the source %s gives no good answer to %q: %s", e.Address, e.Command, e.Problem)
 }
@@ -69,13 +71,14 @@ func (e *AnswerError) Hint() string {
 }
 
 // GTIDModeError is a dump that has come to a transaction which the source sends to
-// nobody in its present gtid_mode: one without a GTID while that is ON, one with a GTID
+// no replica in its present gtid_mode: one without a GTID while that is ON, one with a GTID
 // while it is OFF. Nothing is wrong with the transaction, nor with those behind it.
 type GTIDModeError struct {
 	Mode    string // ON or OFF
 	Message string // the server's own words
 }
 
+// Error is the message, on one line.
 func (e *GTIDModeError) Error() string {
 	return fmt.Sprintf("the source does not send, with gtid_mode = %s, what it logged in another mode: %s", e.Mode, e.Message)
 }
@@ -92,6 +95,7 @@ type DeniedError struct {
 	Message string // the server's own words
 }
 
+// Error is the message, on one line.
 func (e *DeniedError) Error() string {
 	return fmt.Sprintf("the source %s denies access to user %q: %s", e.Address, e.User, e.Message)
 }
@@ -113,6 +117,7 @@ type UnfitError struct {
 	Advice    string // what else to do, when Statement is ""
 }
 
+// Error is the message, on one line.
 func (e *UnfitError) Error() string {
 	return fmt.Sprintf("the source %s cannot be backed up: %s", e.Address, e.Problem)
 }
@@ -135,11 +140,14 @@ type FileError struct {
 	Err       error
 }
 
+// Error is the message, on one line.
 func (e *FileError) Error() string { return "read " + e.Parameter + ": " + e.Err.Error() }
 
 // Kind is failure.Source.
 func (e *FileError) Kind() failure.Kind { return failure.Source }
-func (e *FileError) Unwrap() error      { return e.Err }
+
+// Unwrap is the cause.
+func (e *FileError) Unwrap() error { return e.Err }
 
 // Hint is the operator's next step.
 func (e *FileError) Hint() string {

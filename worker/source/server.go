@@ -84,7 +84,7 @@ func (c *Conn) exchange(ctx context.Context, command string, do func() error) er
 }
 
 // strange is the *AnswerError of a server that answers so. It closes the connection:
-// what comes next of it, nobody knows.
+// what would come next on it is unknown.
 func (c *Conn) strange(command, format string, args ...any) error {
 	_ = c.Close()
 	return &AnswerError{Address: c.target.Address(), Command: brief(command), Problem: brief(fmt.Sprintf(format, args...))}

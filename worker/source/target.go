@@ -37,7 +37,7 @@ type Target struct {
 	SSLCert string // PEM file of the client's certificate, or ""
 	SSLKey  string // PEM file of its key, or ""
 	// GetServerPublicKey says that the server may get the whole password without
-	// TLS, encrypted with a key that it sends, and that nobody verifies.
+	// TLS, encrypted with a key that it sends, and that is not verified.
 	GetServerPublicKey bool
 }
 

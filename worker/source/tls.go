@@ -83,10 +83,10 @@ func readPEM(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxPEM))
 }
 
-// verifies reports whether the mode asks for a certificate that somebody has signed.
+// verifies reports whether the mode asks for a certificate that an authority has signed.
 func (t Target) verifies() bool { return t.SSLMode == SSLVerifyCA || t.SSLMode == SSLVerifyIdentity }
 
-// unverified is the warning that whoever answers at t has got the password.
+// unverified is the warning that the server at t, whichever it is, has got the password.
 func (t Target) unverified() string {
 	return fmt.Sprintf("%s has asked for the whole password of %s, and got it inside TLS, though ssl-mode=%s verifies no certificate: "+
 		"ssl-mode=VERIFY_CA with ssl-ca in the source's URL does, and VERIFY_IDENTITY the host's name, too", t.Address(), t.User, t.SSLMode)

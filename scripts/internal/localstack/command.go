@@ -12,7 +12,7 @@ import (
 
 // A Command is a call of binkeeper, or of another program, that has ended well.
 type Command struct {
-	Line   string // as somebody would type it
+	Line   string // as an operator would type it
 	Stdout string
 }
 

@@ -22,7 +22,7 @@ func ParseKind(text string) (kind servers.Kind, chosen bool, err error) {
 }
 
 // Install runs scripts/install, from the module's folder, for what a stack with such a source needs. It returns the
-// kind that is there: where MySQL cannot be had and nobody has chosen it, that is MariaDB. What it does about missing
+// kind that is there: where MySQL cannot be had and was not chosen, that is MariaDB. What it does about missing
 // things goes to w.
 func Install(ctx context.Context, kind servers.Kind, chosen bool, w io.Writer) (servers.Kind, error) {
 	install := func(components ...string) error {
