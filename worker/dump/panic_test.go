@@ -2,7 +2,6 @@ package dump
 
 import (
 	"context"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -84,9 +83,4 @@ func TestPanicInAStage(t *testing.T) {
 			}
 		})
 	}
-}
-
-func stacks() []byte {
-	buf := make([]byte, 1<<20)
-	return buf[:runtime.Stack(buf, true)]
 }
