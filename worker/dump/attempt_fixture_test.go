@@ -298,6 +298,12 @@ func (s *switchboard) Dial(ctx context.Context, network, address string) (net.Co
 	return to.Dial(ctx, network, address)
 }
 
+func (s *switchboard) turn(to *mysqltest.Source, hangs bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to, s.hangs = to, hangs
+}
+
 func stacks() []byte {
 	buf := make([]byte, 1<<20)
 	return buf[:runtime.Stack(buf, true)]
