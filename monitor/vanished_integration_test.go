@@ -73,7 +73,7 @@ func TestTaskVanishes(t *testing.T) {
 			t.Errorf("%s: %v", a.Task(), a.Annotations)
 		}
 	}
-	if err := session.RecordRemoval(t.Context(), "lost"); err != nil {
+	if err := session.RemoveVanished(t.Context(), "lost"); err != nil {
 		t.Fatal(err)
 	}
 	h.await(2*time.Second, "lost BinkeeperTaskDown resolved", 1)

@@ -27,6 +27,9 @@ type bounds struct {
 	// the second one begins, without which that is not believed: NFS answers for some
 	// time from what it has not found before.
 	secondLook time.Duration
+	// vanished is how long the spec that removes a vanished task stands, from when this
+	// worker has seen it first.
+	vanished time.Duration
 }
 
 // catchUpReport is how often a primary that catches up writes its status.
@@ -41,6 +44,7 @@ var defaultBounds = bounds{
 	report:      10 * time.Second,
 	address:     time.Minute,
 	secondLook:  5 * time.Second,
+	vanished:    zkpaths.VanishedStands,
 }
 
 // A place is what a member knows when it is to decide what to do in the line.
@@ -48,6 +52,7 @@ type place struct {
 	SpecKnown bool
 	Gone      bool // the task is no more
 	Desired   string
+	Stands    bool // the spec, which removes a vanished task, for those to see who have not yet
 	Joined    bool
 	LineKnown bool // the line has been seen since joining
 	InLine    bool // with the own instance in it
@@ -73,6 +78,8 @@ func decideInLine(p place) lineAction {
 	case p.Gone && p.Joined, p.LineKnown && !p.InLine:
 		return forget
 	case p.Gone:
+		return standBy
+	case p.Desired == zkpaths.Removed && p.Stands && !p.Joined:
 		return standBy
 	case p.Desired == zkpaths.Removed:
 		return leave

@@ -23,6 +23,8 @@ func TestDecideInLine(t *testing.T) {
 		{"not in line", place{SpecKnown: true, Desired: zkpaths.Running, Connected: true}, join},
 		{"not in line, paused", place{SpecKnown: true, Desired: zkpaths.Paused, Connected: true}, join},
 		{"not in line, being removed", place{SpecKnown: true, Desired: zkpaths.Removed, Connected: true}, leave},
+		{"not in line, removal of a vanished task", place{SpecKnown: true, Desired: zkpaths.Removed, Stands: true, Connected: true}, standBy},
+		{"in line, removal of a vanished task", with(func(p *place) { p.Desired, p.Stands = zkpaths.Removed, true }), leave},
 		{"not in line, task gone", place{SpecKnown: true, Gone: true, Connected: true}, standBy},
 		{"standing, not first", standing, standBy},
 		{"joined, line not seen yet", with(func(p *place) { p.LineKnown, p.InLine = false, false }), standBy},

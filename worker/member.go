@@ -29,6 +29,7 @@ type member struct {
 	specs     <-chan coord.SpecView
 	spec      coord.SpecView
 	specKnown bool
+	removed   time.Time // since when spec removes a task that has vanished; zero: it does not
 	lines     <-chan []zkpaths.Place
 	line      []zkpaths.Place
 	lineKnown bool
@@ -88,7 +89,7 @@ func (m *member) step(stop, alive context.Context) error {
 
 func (m *member) observed() place {
 	p := place{
-		SpecKnown: m.specKnown, Gone: m.spec.Gone, Desired: m.spec.Spec.Desired,
+		SpecKnown: m.specKnown, Gone: m.spec.Gone, Desired: m.spec.Spec.Desired, Stands: m.stands() > 0,
 		Joined: m.inst != nil, LineKnown: m.inst != nil && m.lineKnown,
 		Connected: m.sess.Disconnected() == 0,
 	}
@@ -167,10 +168,19 @@ func (m *member) leave(ctx context.Context) error {
 		}
 		m.forget()
 	}
-	if m.specKnown && !m.spec.Gone && m.spec.Spec.Desired == zkpaths.Removed {
+	if m.specKnown && !m.spec.Gone && m.spec.Spec.Desired == zkpaths.Removed && m.stands() == 0 {
 		return m.sess.RemoveTask(ctx, m.task)
 	}
 	return nil
+}
+
+// stands is for how long the spec that removes a vanished task is still to stand; 0
+// also of every other spec.
+func (m *member) stands() time.Duration {
+	if m.removed.IsZero() {
+		return 0
+	}
+	return max(0, m.w.bounds.vanished-time.Since(m.removed))
 }
 
 // serveTerm claims a term and serves it to its end. It returns what went wrong with the
@@ -201,7 +211,7 @@ func (m *member) serveTerm(stop, alive, busy context.Context) error {
 
 // await waits for one event, or after an error for the next try.
 func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err error) {
-	var retry <-chan time.Time
+	var retry, due <-chan time.Time
 	if err != nil {
 		m.failures++
 		delay := backoff.Delay(m.failures)
@@ -211,6 +221,9 @@ func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err
 		retry = time.After(delay)
 	} else {
 		m.failures = 0
+		if left := m.stands(); left > 0 {
+			due = time.After(left)
+		}
 	}
 	for {
 		select {
@@ -223,6 +236,8 @@ func (m *member) await(stop, alive context.Context, changed <-chan struct{}, err
 		case <-changed:
 			return
 		case <-retry:
+			return
+		case <-due:
 			return
 		case v, ok := <-m.specs:
 			before := m.spec.Spec
@@ -253,6 +268,11 @@ func (m *member) sawSpec(v coord.SpecView, ok bool) {
 		return
 	}
 	m.spec, m.specKnown = v, true
+	if v.Gone || !v.Spec.RemovesVanished() {
+		m.removed = time.Time{}
+	} else if m.removed.IsZero() {
+		m.removed = time.Now()
+	}
 	if !v.Gone {
 		m.tally.leaving.Store(v.Spec.Desired == zkpaths.Removed)
 	}

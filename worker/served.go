@@ -58,7 +58,7 @@ func (f *fleet) miss(ctx context.Context, there map[string]bool, removals zkpath
 			Msg("the task has vanished: its znodes are gone, and nobody has removed it; its archive stays as it is")
 	}
 	for _, task := range back {
-		f.w.log.Info().Str("task", task).Msg("the task that had vanished is there again")
+		f.w.log.Info().Str("task", task).Msg("the task that had vanished has a spec again: it is created anew, or is being removed")
 	}
 	if changed {
 		f.publish(ctx)

@@ -14,6 +14,11 @@
 // task that was there, and stands neither there nor in /removed, has vanished: its znodes
 // were deleted by other means, or the ensemble has lost its data.
 //
+// The removal of a task that has vanished is a Spec with no more than "desired":
+// "removed" and "vanished": true, with the three nodes below it. It stands for
+// VanishedStands, so that every monitor sees it: a worker counts that from when it has
+// seen it first, and removes it then. Without a worker it stands until one comes.
+//
 // The root of a connect string (host:port,host:port/root) stands in front of
 // every path; the holder of the connection prefixes it.
 //

@@ -12,9 +12,13 @@ const maxRemovals = 256
 // ReasonVanished is said of a task that is gone without having been removed.
 const ReasonVanished = "vanished"
 
+// VanishedStands is how long a spec that removes a vanished task stands, so that every
+// monitor sees it.
+const VanishedStands = time.Minute
+
 // HintVanished is the operator's next step for a task that has vanished.
 func HintVanished(task string) string {
-	return "binkeeper task create " + task + " with the archive that it had goes on where it ended; binkeeper task remove " + task + " if it is to be gone"
+	return "binkeeper task create " + task + " with the archive that it had goes on where it ended; binkeeper task remove --vanished " + task + " if it is to be gone"
 }
 
 // Removals are the tasks that were removed last, in good order: /removed. A worker

@@ -41,7 +41,14 @@ type Spec struct {
 	ResumedAt Time `json:"resumed_at,omitzero"`
 	// Accept is the operator's answer to a blocked task.
 	Accept *Accept `json:"accept,omitempty"`
+	// Vanished says, in a spec that is Removed, that the task was not there when it was
+	// removed: see VanishedStands.
+	Vanished bool `json:"vanished,omitempty"`
 }
+
+// RemovesVanished reports whether s stands only to say that a task which had vanished
+// is removed. A new task of that name replaces it.
+func (s *Spec) RemovesVanished() bool { return s.Desired == Removed && s.Vanished }
 
 // The answers of `task resume` to a blocked task.
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type program struct {
 	zookeeper *coord.Ensemble
 	timeout   cli.Timeout
 	format    format
+	dial      func(network, address string, timeout time.Duration) (net.Conn, error) // to ZooKeeper; nil: over TCP
 }
 
 // inZooKeeper calls do with a session. All of it, the connection included, is
@@ -36,7 +38,7 @@ func (p *program) inZooKeeper(ctx context.Context, do func(context.Context, *coo
 }
 
 func (p *program) inSession(ctx context.Context, do func(context.Context, *coord.Session) error) error {
-	s, err := coord.Open(ctx, coord.Config{Servers: p.zookeeper.Servers, Root: p.zookeeper.Root, Logger: zerolog.Nop()})
+	s, err := coord.Open(ctx, coord.Config{Servers: p.zookeeper.Servers, Root: p.zookeeper.Root, Dial: p.dial, Logger: zerolog.Nop()})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -167,91 +166,4 @@ func answerTo(id, reason string) string {
 		}
 	}
 	return "binkeeper task show " + id + " says what to do"
-}
-
-func (p *program) taskRemove() *cobra.Command {
-	var wait bool
-	cmd := &cobra.Command{
-		Use:   "remove ID",
-		Short: "Remove a task, but nothing of its archive",
-		Long: `Remove a task, but nothing of its archive: creating it again with the same id,
-source and archive goes on where it ended. Workers flush, and leave it by
-themselves.
-
-The removal of a task that has vanished from ZooKeeper is put on record: monitors
-and workers that remember it miss it no more.
-
-` + exitCodes(cli.OK, cli.Failed, cli.NotFound, cli.NoZooKeeper, cli.TimedOut),
-		Example:           "  binkeeper task remove orders --wait",
-		Args:              oneTask,
-		ValidArgsFunction: p.completeTask,
-		RunE:              func(cmd *cobra.Command, args []string) error { return p.remove(cmd, args[0], wait) },
-	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "until the task is gone")
-	return cmd
-}
-
-func (p *program) remove(cmd *cobra.Command, id string, wait bool) error {
-	vanished := false
-	err := p.inZooKeeper(cmd.Context(), func(ctx context.Context, s *coord.Session) error {
-		_, err := s.UpdateSpec(ctx, id, func(spec *zkpaths.Spec) error {
-			spec.Desired = zkpaths.Removed
-			return nil
-		})
-		if errors.Is(err, coord.ErrNoTask) {
-			vanished = true
-			return removeVanished(ctx, s, id)
-		}
-		if err != nil {
-			return err
-		}
-		return s.RemoveTask(ctx, id)
-	})
-	if vanished && err == nil {
-		return p.report(cmd, id, true, "removed: it had vanished, and is missed no more")
-	}
-	inUse := errors.As(err, new(*coord.InUseError))
-	if inUse && !wait {
-		return p.report(cmd, id, true, "its workers are leaving; the last one removes it")
-	}
-	if inUse {
-		err = p.poll(cmd.Context(), id, "removed", func(ctx context.Context, s *coord.Session) (bool, string, error) {
-			err := s.RemoveTask(ctx, id)
-			if errors.As(err, new(*coord.InUseError)) {
-				return false, err.Error(), nil
-			}
-			return err == nil, "", err
-		})
-	}
-	if err != nil {
-		return err
-	}
-	return p.report(cmd, id, true, "removed")
-}
-
-// removeVanished puts on record that a task which is not there was removed, for all
-// who remember it. Where no worker misses such a task it is coord.ErrNoTask all the
-// same: the id may be a wrong one.
-func removeVanished(ctx context.Context, s *coord.Session, id string) error {
-	workers, err := s.Workers(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.RecordRemoval(ctx, id); err != nil {
-		return err
-	}
-	if !slices.Contains(missed(workers), id) {
-		return cli.Fail(cli.NotFound, "if it has vanished, its removal is on record now: no monitor misses it any more", "task %s: %w, and no worker misses one of that name", id, coord.ErrNoTask)
-	}
-	return nil
-}
-
-// missed are the tasks that workers miss, sorted.
-func missed(workers []coord.WorkerNode) []string {
-	var ids []string
-	for _, w := range workers {
-		ids = append(ids, w.Worker.Vanished...)
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
 }

@@ -135,11 +135,11 @@ func (p *program) created(cmd *cobra.Command, id string, f *createFlags, message
 }
 
 // mustBeNew returns coord.ErrTaskExists, or a conflict for a task that is being
-// removed.
+// removed: that of one that had vanished gives way.
 func mustBeNew(ctx context.Context, s *coord.Session, id string) error {
 	spec, _, err := s.Spec(ctx, id)
 	switch {
-	case errors.Is(err, coord.ErrNoTask):
+	case errors.Is(err, coord.ErrNoTask), err == nil && spec.RemovesVanished():
 		return nil
 	case err == nil && spec.Desired == zkpaths.Removed:
 		return beingRemoved(id)

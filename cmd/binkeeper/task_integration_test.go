@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,7 +103,7 @@ func TestTasks(t *testing.T) {
 	o.run(cli.NotFound, "task", "show", "orders")
 	o.run(cli.NotFound, "task", "remove", "orders") // it is removed
 
-	// A worker misses one that it has served: its removal is put on record.
+	// A worker misses one that it has served: its removal stands until a worker takes it away.
 	session := openSession(t, zookeeper)
 	if err := session.RegisterWorker(t.Context(), zkpaths.Worker{ServerID: "1", Vanished: []string{"lost"}}, nil); err != nil {
 		t.Fatal(err)
@@ -116,9 +117,20 @@ func TestTasks(t *testing.T) {
 	if _, stderr := o.run(cli.NotFound, "task", "remove", "forgotten"); !strings.Contains(stderr, "on record") {
 		t.Errorf("task remove of what nobody misses: %q", stderr)
 	}
+	if _, stderr := o.run(cli.TimedOut, "task", "remove", "lost", "--wait", "--timeout", "500ms"); !strings.Contains(stderr, "for a minute") {
+		t.Errorf("task remove --wait of what has vanished: %q", stderr)
+	}
 	listed := <-session.FollowTasks(t.Context())
-	if !listed.Removed.Has("lost") || !listed.Removed.Has("forgotten") || len(listed.IDs) != 1 {
+	if listed.Removed.Has("lost") || !listed.Removed.Has("forgotten") || !slices.Equal(listed.IDs, []string{"lost", "users"}) {
 		t.Errorf("after the removals: %+v", listed)
+	}
+	if got := o.show("lost"); got.Desired != zkpaths.Removed || !got.Spec.Vanished {
+		t.Errorf("what had vanished, removed: %+v", got.Spec)
+	}
+	o.run(cli.Conflict, "task", "pause", "lost")
+	o.run(cli.OK, create("lost")...)
+	if got := o.show("lost"); got.Desired != zkpaths.Running || got.Spec.Vanished {
+		t.Errorf("created where its removal stood: %+v", got.Spec)
 	}
 }
 

@@ -118,11 +118,11 @@ func (s *Session) recordOp(ctx context.Context, id string) (any, error) {
 	return s.setOp(zkpaths.RemovedTasks, data, version), err
 }
 
-// RecordRemoval removes a task that is not there: one that has vanished is from then
-// on known as removed. For a moment there is a spec that says so, which wakes those
-// who follow the tasks. ErrNoTask: it is known as removed already. ErrTaskExists: it
-// is there again.
-func (s *Session) RecordRemoval(ctx context.Context, id string) error {
+// RemoveVanished writes the spec that removes a task which is not there, since it has
+// vanished, for all who follow the tasks. RemoveTask takes it away again, after
+// zkpaths.VanishedStands. ErrNoTask: the task is known as removed already.
+// ErrTaskExists: there is a spec of that name.
+func (s *Session) RemoveVanished(ctx context.Context, id string) error {
 	var removed zkpaths.Removals
 	err := s.certain(ctx, func() error {
 		_, _, err := s.part(ctx, zkpaths.RemovedTasks, &removed)
@@ -134,8 +134,5 @@ func (s *Session) RecordRemoval(ctx context.Context, id string) error {
 	if removed.Has(id) {
 		return fmt.Errorf("task %s: %w", id, ErrNoTask)
 	}
-	if err := s.CreateTask(ctx, id, zkpaths.Spec{Desired: zkpaths.Removed, CreatedAt: zkpaths.At(time.Now())}); err != nil {
-		return err
-	}
-	return s.RemoveTask(ctx, id)
+	return s.CreateTask(ctx, id, zkpaths.Spec{Desired: zkpaths.Removed, Vanished: true, CreatedAt: zkpaths.At(time.Now())})
 }

@@ -2,7 +2,9 @@ package coord
 
 import (
 	"errors"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,16 +45,64 @@ func TestRemovalsAreKnown(t *testing.T) {
 		raw(t, s).remove("/tasks/orders" + path)
 	}
 	until("the loss", func(l TaskList) bool { return len(l.IDs) == 1 && !l.Removed.Has("orders") })
-	if err := s.RecordRemoval(t.Context(), "orders"); err != nil {
+	if err := s.RemoveVanished(t.Context(), "orders"); err != nil {
+		t.Error(err)
+	}
+	until("the spec that removes what is lost", func(l TaskList) bool { return len(l.IDs) == 2 && !l.Removed.Has("orders") })
+	if spec, _, err := s.Spec(t.Context(), "orders"); err != nil || !spec.RemovesVanished() {
+		t.Errorf("the spec that removes what is lost: %+v, %v", spec, err)
+	}
+	if err := s.RemoveVanished(t.Context(), "orders"); !errors.Is(err, ErrTaskExists) {
+		t.Errorf("removed beside another one: %v", err)
+	}
+	if err := s.RemoveTask(t.Context(), "orders"); err != nil {
 		t.Error(err)
 	}
 	until("the removal of what is lost", func(l TaskList) bool { return len(l.IDs) == 1 && l.Removed.Has("orders") })
-	if err := s.RecordRemoval(t.Context(), "orders"); !errors.Is(err, ErrNoTask) {
+	if err := s.RemoveVanished(t.Context(), "orders"); !errors.Is(err, ErrNoTask) {
 		t.Errorf("removed twice: %v", err)
 	}
-	if err := s.RecordRemoval(t.Context(), "users"); !errors.Is(err, ErrTaskExists) {
+	if err := s.RemoveVanished(t.Context(), "users"); !errors.Is(err, ErrTaskExists) {
 		t.Errorf("a task that is there: %v", err)
 	}
+	s.Close()
+}
+
+// A task that is created where a vanished one of its name is being removed is there
+// from then on, and the removal does it no harm.
+func TestCreateOverARemoval(t *testing.T) {
+	checkLeaks(t)
+	s := open(t, standalone)
+	if err := s.RemoveVanished(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	var made, refused atomic.Int64
+	var all sync.WaitGroup
+	for i := range 4 { // of several at a time one comes first
+		all.Go(func() {
+			spec := testSpec()
+			spec.TaskUID = strconv.Itoa(i)
+			switch err := s.CreateTask(t.Context(), "orders", spec); {
+			case err == nil:
+				made.Add(1)
+			case errors.Is(err, ErrTaskExists):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() != 1 || refused.Load() != 3 {
+		t.Errorf("%d were created, %d refused", made.Load(), refused.Load())
+	}
+	if err := s.RemoveTask(t.Context(), "orders"); !errors.As(err, new(*InUseError)) {
+		t.Errorf("a late removal: %v", err)
+	}
+	if v := look(t, s, "orders"); v.Spec.Desired != zkpaths.Running || v.Spec.Vanished || v.LastCommitErr != nil || v.StatusErr != nil {
+		t.Errorf("the new task: %+v", v)
+	}
+	mustClaim(t, join(t, s, "orders", "1"))
 	s.Close()
 }
 

@@ -26,8 +26,9 @@ func (s *Session) Tasks(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// CreateTask makes the four nodes of a task, all or none. ErrTaskExists: there
-// is a task of that id.
+// CreateTask makes the four nodes of a task, all or none. In place of a spec that
+// removes a vanished task of that name it puts the new one. ErrTaskExists: there is a
+// task of that id.
 func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) error {
 	if err := zkpaths.CheckTaskID(id); err != nil {
 		return err
@@ -44,7 +45,10 @@ func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) 
 	}
 	for {
 		err = s.createOnce(ctx, id, data)
-		if !errors.Is(err, zk.ErrBadVersion) { // else another task was removed meanwhile
+		if errors.Is(err, zk.ErrNodeExists) && !spec.RemovesVanished() {
+			err = s.replaceRemoval(ctx, id, spec)
+		}
+		if !errors.Is(err, zk.ErrBadVersion) && !errors.Is(err, ErrNoTask) { // else a task was removed meanwhile
 			break
 		}
 	}
@@ -55,6 +59,23 @@ func (s *Session) CreateTask(ctx context.Context, id string, spec zkpaths.Spec) 
 		return fmt.Errorf("create task %s: %w", id, err)
 	}
 	return nil
+}
+
+// replaceRemoval puts spec in the place of one that removes a vanished task; nobody has
+// touched the nodes below that. zk.ErrNodeExists: what stands there is another one.
+// zk.ErrBadVersion, ErrNoTask: it has changed, or is gone meanwhile.
+func (s *Session) replaceRemoval(ctx context.Context, id string, spec zkpaths.Spec) error {
+	there, version, err := s.Spec(ctx, id)
+	if errors.As(err, new(*zkpaths.UnreadableError)) || errors.As(err, new(*zkpaths.NewerFormatError)) {
+		return zk.ErrNodeExists
+	}
+	if err != nil {
+		return err
+	}
+	if !there.RemovesVanished() {
+		return zk.ErrNodeExists
+	}
+	return s.writeSpec(ctx, id, spec, version)
 }
 
 // createOnce makes the nodes of a task, and takes it out of those that were removed.
