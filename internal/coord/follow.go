@@ -141,65 +141,84 @@ func (s *Session) look(ctx context.Context, path string, watched bool,
 // is told whether a watch stands already: a second one would only pile up.
 func follow[T any](ctx context.Context, s *Session, path string,
 	look func(ctx context.Context, watched bool) (T, <-chan zk.Event, error), same func(a, b T) bool) <-chan T {
-	values := make(chan T, 1)
-	var last *T
-	var watch <-chan zk.Event
-	loop := func() {
-		defer close(values)
-		refused := backoff{session: s}
-		for {
-			var value T
-			var fresh <-chan zk.Event
-			err := guard.Call(func() (err error) {
-				value, fresh, err = look(ctx, watch != nil)
-				return err
-			})
-			pause := s.relist
-			switch {
-			case passing(err):
-				if refused.wait(ctx, err) != nil {
-					return
-				}
-				continue
-			case err == nil:
-				refused.pause = 0
-				if fresh != nil {
-					watch = fresh
-				}
-				if watch == nil {
-					pause = min(pause, missingEvery)
-				}
-				if last == nil || !same(*last, value) {
-					last = &value
-					replace(values, value)
-				}
-			case isLoss(err):
-				if s.awaitConnected(ctx) != nil {
-					return
-				}
-				pause = brokenPause
-			case !isOver(err) && ctx.Err() == nil:
-				unread := s.cfg.Logger.Warn().Err(err).Str("path", path)
-				if p := (*guard.PanicError)(nil); errors.As(err, &p) { // what was seen last holds on
-					unread.Str("stack", string(p.Stack)).Str("hint", p.Hint())
-				}
-				unread.Msg("cannot read a znode")
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.Done():
-				return
-			case <-watch:
-				watch = nil
-			case <-time.After(jittered(pause)):
-			}
+	f := &follower[T]{Session: s, path: path, look: look, same: same, values: make(chan T, 1), refused: backoff{session: s}}
+	if s.own(func() { f.run(ctx) }) != nil {
+		close(f.values)
+	}
+	return f.values
+}
+
+// A follower follows one znode, or the children of one.
+type follower[T any] struct {
+	*Session
+	path    string
+	look    func(ctx context.Context, watched bool) (T, <-chan zk.Event, error)
+	same    func(a, b T) bool
+	values  chan T
+	last    *T              // as sent; nil: nothing was
+	watch   <-chan zk.Event // nil: none stands
+	refused backoff
+}
+
+func (f *follower[T]) run(ctx context.Context) {
+	defer close(f.values)
+	for {
+		pause, err := f.observe(ctx)
+		if err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.Done():
+			return
+		case <-f.watch:
+			f.watch = nil
+		case <-time.After(jittered(pause)):
 		}
 	}
-	if s.own(loop) != nil {
-		close(values)
+}
+
+// observe looks once, and sends what is new. pause is when to look again, whatever
+// happens; 0 is at once. An error says that nobody waits for more.
+func (f *follower[T]) observe(ctx context.Context) (pause time.Duration, err error) {
+	var value T
+	var fresh <-chan zk.Event
+	err = guard.Call(func() (err error) {
+		value, fresh, err = f.look(ctx, f.watch != nil)
+		return err
+	})
+	switch {
+	case passing(err):
+		return 0, f.refused.wait(ctx, err)
+	case err == nil:
+		f.refused.pause = 0
+		return f.saw(value, fresh), nil
+	case isLoss(err):
+		return brokenPause, f.awaitConnected(ctx)
+	case !isOver(err) && ctx.Err() == nil:
+		unread := f.cfg.Logger.Warn().Err(err).Str("path", f.path)
+		if p := guard.Panicked(err); p != nil { // what was seen last holds on
+			unread.Str("stack", string(p.Stack)).Str("hint", p.Hint())
+		}
+		unread.Msg("cannot read a znode")
 	}
-	return values
+	return f.relist, nil
+}
+
+// saw sends value if it is new, and returns when to look again.
+func (f *follower[T]) saw(value T, fresh <-chan zk.Event) time.Duration {
+	if fresh != nil {
+		f.watch = fresh
+	}
+	if f.last == nil || !f.same(*f.last, value) {
+		f.last = &value
+		replace(f.values, value)
+	}
+	if f.watch == nil {
+		return min(f.relist, missingEvery)
+	}
+	return f.relist
 }
 
 // replace puts value into a channel of one, in place of a value that was not

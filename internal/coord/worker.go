@@ -28,60 +28,90 @@ func (s *Session) RegisterWorker(ctx context.Context, w zkpaths.Worker, own []in
 	if err != nil {
 		return err
 	}
-	if err := s.prepare(ctx); err != nil {
-		return fmt.Errorf("register worker %s: %w", path, err)
+	r := registration{Session: s, serverID: w.ServerID, path: path, data: data, earlier: own, refused: backoff{session: s}}
+	r.begin()
+	err = s.prepare(ctx)
+	for done := false; err == nil && !done; {
+		done, err = r.attempt(ctx)
 	}
-	limit := s.Timeout() + twoTicks
-	patience := time.After(limit)
-	refused := backoff{session: s}
-	for late := false; ; {
-		changed := s.Changed()
-		_, err := s.multi(ctx, s.createOp(path, data, zk.FlagEphemeral))
-		if err == nil {
-			return nil
-		}
-		if errors.As(err, new(*RefusedError)) {
-			if err := refused.wait(ctx, err); err != nil {
-				return fmt.Errorf("register worker %s: %w", path, err)
-			}
-			continue
-		}
-		if !errors.Is(err, zk.ErrNodeExists) && !isLoss(err) {
-			return fmt.Errorf("register worker %s: %w", path, err)
-		}
-		held, err := s.holder(ctx, path)
-		if err != nil {
-			return fmt.Errorf("register worker %s: %w", path, err)
-		}
-		switch owner := held.stat.EphemeralOwner; {
-		case held.watch == nil: // gone meanwhile
-			continue
-		case owner == s.ID():
-			return nil
-		case owner != 0 && slices.Contains(own, owner):
-			_, err := s.multi(ctx, s.deleteOp(path, held.stat.Version))
-			if err == nil || errors.Is(err, zk.ErrNoNode) || isLoss(err) && ctx.Err() == nil {
-				continue
-			}
-			return fmt.Errorf("delete worker %s of an earlier session: %w", path, err)
-		case isClosed(changed):
-			patience, late = time.After(limit), false
-			continue
-		case late:
-			return taken(w.ServerID, path, held)
-		}
-		select {
-		case <-held.watch:
-		case <-changed:
-			patience = time.After(limit)
-		case <-patience:
-			late = true
-		case <-ctx.Done():
-			return fmt.Errorf("register worker %s: %w", path, context.Cause(ctx))
-		case <-s.Done():
-			return fmt.Errorf("register worker %s: %w", path, s.Err())
-		}
+	if err == nil || errors.As(err, new(*TakenError)) {
+		return err
 	}
+	return fmt.Errorf("register worker %s: %w", path, err)
+}
+
+// A registration is the making of a worker's node.
+type registration struct {
+	*Session
+	serverID, path string
+	data           []byte
+	earlier        []int64 // sessions of this process
+	refused        backoff
+	patience       <-chan time.Time // for a live other that holds the node
+	late           bool             // patience is over: one more look
+}
+
+// begin gives the holder of the node its whole time, from now on.
+func (r *registration) begin() {
+	r.patience, r.late = time.After(r.Timeout()+twoTicks), false
+}
+
+// attempt creates the node; or finds out who holds it, and waits for a reason to try
+// again.
+func (r *registration) attempt(ctx context.Context) (done bool, err error) {
+	changed := r.Changed()
+	_, err = r.multi(ctx, r.createOp(r.path, r.data, zk.FlagEphemeral))
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, new(*RefusedError)):
+		return false, r.refused.wait(ctx, err)
+	case !errors.Is(err, zk.ErrNodeExists) && !isLoss(err):
+		return false, err
+	}
+	held, err := r.holder(ctx, r.path)
+	if err != nil {
+		return false, err
+	}
+	switch owner := held.stat.EphemeralOwner; {
+	case held.watch == nil: // gone meanwhile
+		return false, nil
+	case owner == r.ID():
+		return true, nil
+	case owner != 0 && slices.Contains(r.earlier, owner):
+		return false, r.deleteEarlier(ctx, held)
+	case isClosed(changed):
+		r.begin()
+		return false, nil
+	case r.late:
+		return false, taken(r.serverID, r.path, held)
+	}
+	return false, r.await(ctx, held.watch, changed)
+}
+
+// deleteEarlier deletes the node of an earlier session of this process.
+func (r *registration) deleteEarlier(ctx context.Context, held node) error {
+	_, err := r.multi(ctx, r.deleteOp(r.path, held.stat.Version))
+	if err == nil || errors.Is(err, zk.ErrNoNode) || isLoss(err) && ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("delete the node of an earlier session: %w", err)
+}
+
+// await waits until the node or the connection changes, or patience is over.
+func (r *registration) await(ctx context.Context, gone <-chan zk.Event, changed <-chan struct{}) error {
+	select {
+	case <-gone:
+	case <-changed:
+		r.begin()
+	case <-r.patience:
+		r.late = true
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-r.Done():
+		return r.Err()
+	}
+	return nil
 }
 
 // holder reads the node at path with a watch; without one when there is none.

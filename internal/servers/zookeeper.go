@@ -181,12 +181,8 @@ func (s *ZooKeeperServer) prepare(n int, classPath string, quorum map[string]str
 	}
 	maps.Copy(properties, quorum)
 	maps.Copy(properties, options.Properties)
-	var config strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(properties)) {
-		fmt.Fprintf(&config, "%s=%s\n", key, properties[key])
-	}
 	path := filepath.Join(s.dir, "zoo.cfg")
-	if err := os.WriteFile(path, []byte(config.String()), 0o644); err != nil {
+	if err := writeProperties(path, properties); err != nil {
 		return err
 	}
 	args := []string{
@@ -215,6 +211,14 @@ func (s *ZooKeeperServer) prepare(n int, classPath string, quorum map[string]str
 		detach:  options.Detach,
 	}
 	return nil
+}
+
+func writeProperties(path string, properties map[string]string) error {
+	var text strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(properties)) {
+		fmt.Fprintf(&text, "%s=%s\n", key, properties[key])
+	}
+	return os.WriteFile(path, []byte(text.String()), 0o644)
 }
 
 // zooKeeperClassPath is Debian's, and the logger that writes to standard error.
