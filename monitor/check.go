@@ -38,7 +38,7 @@ func Check(o Observation, now time.Time, durableMaxAge time.Duration) []Finding 
 	m.keep(o)
 	m.note(nil, now.Add(-longAgo))
 	m.behind = time.Time{}
-	m.judge(now, limits)
+	m.evaluate(now, limits)
 	var findings []Finding
 	for c, condition := range conditions {
 		if m.firing.has(c) {

@@ -53,7 +53,7 @@ func decide(before *memory, said conditionSet, o Observation, now time.Time, lim
 		m.newest, m.flapped = newestOf(o), saidFlapping(said)
 		m.keep(o)
 		m.note(nil, now)
-		m.judge(now, limits)
+		m.evaluate(now, limits)
 		return m, nil
 	}
 	m := *before
@@ -61,7 +61,7 @@ func decide(before *memory, said conditionSet, o Observation, now time.Time, lim
 	changes := m.follow(o, now)
 	m.keep(o)
 	m.note(&before.last, now)
-	m.judge(now, limits)
+	m.evaluate(now, limits)
 	return m, changes
 }
 
@@ -139,11 +139,11 @@ func (m *memory) vanish(now time.Time) {
 	m.note(&earlier, now)
 }
 
-// judge says which conditions fire. One that was said before m's first observation
+// evaluate says which conditions fire. One that was said before m's first observation
 // goes on for as long as everything has been so since then. Of a task that has
 // vanished nothing more is known than that it is down: its other conditions stay as
 // they are.
-func (m *memory) judge(now time.Time, limits Limits) {
+func (m *memory) evaluate(now time.Time, limits Limits) {
 	m.takeovers = recent(m.takeovers, now)
 	var firing conditionSet
 	for c, condition := range conditions {

@@ -100,10 +100,10 @@ func (m *Monitor) Ready() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.sight.clear():
+	case m.connectivity.clear():
 		return nil
-	case m.sight.trouble != nil:
-		return fmt.Errorf("ZooKeeper cannot be read: %w", m.sight.trouble)
+	case m.connectivity.trouble != nil:
+		return fmt.Errorf("ZooKeeper cannot be read: %w", m.connectivity.trouble)
 	}
 	return errLooking
 }
@@ -138,9 +138,9 @@ func (m *Monitor) read() reading {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r.connected = m.sight.clear()
-	if !m.sight.swept.IsZero() {
-		r.scanned = float64(m.sight.swept.UnixNano()) / float64(time.Second)
+	r.connected = m.connectivity.clear()
+	if !m.connectivity.swept.IsZero() {
+		r.scanned = float64(m.connectivity.swept.UnixNano()) / float64(time.Second)
 	}
 	for id, task := range m.fleet {
 		state := task.last.State

@@ -32,7 +32,7 @@ func watching(t *testing.T, cfg Config) *Monitor {
 	p.run("opened 10s\nlist invoices orders\nsee orders line=\nsee invoices line=1,2 by=1 state=starting>running term=1 behind=7\nswept\n")
 	p.now = p.now.Add(20 * time.Second)
 	p.run("swept\n")
-	(&board{m, p.now}).tick()
+	(&update{m, p.now}).tick()
 	return m
 }
 

@@ -55,13 +55,13 @@ type Monitor struct {
 	changed       chan struct{} // holds one value while the state file is old
 	testing       sync.Mutex    // held over a test of the channels
 
-	mu     sync.Mutex // of what Run's goroutine writes
-	fleet  map[string]*memory
-	there  map[string]bool // the tasks that are listed
-	known  map[string]bool // the tasks that are there or have vanished, and are not being removed
-	ledger ledger
-	sight  sight
-	limits Limits
+	mu           sync.Mutex // of what Run's goroutine writes
+	fleet        map[string]*memory
+	there        map[string]bool // the tasks that are listed
+	known        map[string]bool // the tasks that are there or have vanished, and are not being removed
+	ledger       ledger
+	connectivity connectivity
+	limits       Limits
 }
 
 // New returns a monitor that is not running yet. Its error is about a URL, which
@@ -70,7 +70,7 @@ func New(cfg Config) (*Monitor, error) {
 	now := time.Now()
 	m := &Monitor{
 		cfg: cfg, logger: cfg.Logger, changed: make(chan struct{}, 1),
-		fleet: map[string]*memory{}, there: map[string]bool{}, known: map[string]bool{}, ledger: ledger{}, sight: newSight(now), limits: cfg.Limits,
+		fleet: map[string]*memory{}, there: map[string]bool{}, known: map[string]bool{}, ledger: ledger{}, connectivity: newConnectivity(now), limits: cfg.Limits,
 	}
 	m.limits.DownAfter = coord.DefaultTimeout + grace
 	m.ticked.Store(now.UnixNano())
@@ -189,9 +189,9 @@ func (m *Monitor) save() error {
 // Run watches until ctx ends, and then returns nil, or that the state could not be
 // saved. It tries for ever to reach ZooKeeper.
 func (m *Monitor) Run(ctx context.Context) error {
-	seen := make(chan func(witness))
+	seen := make(chan func(observer))
 	var watching, delivering sync.WaitGroup
-	look := &survey{zookeeper: m.cfg.ZooKeeper, tell: func(f func(witness)) {
+	look := &survey{zookeeper: m.cfg.ZooKeeper, tell: func(f func(observer)) {
 		select {
 		case seen <- f:
 		case <-ctx.Done():
@@ -222,18 +222,18 @@ func (m *Monitor) Run(ctx context.Context) error {
 }
 
 // loop observes, decides and acts until ctx ends.
-func (m *Monitor) loop(ctx context.Context, seen <-chan func(witness)) {
+func (m *Monitor) loop(ctx context.Context, seen <-chan func(observer)) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case tell := <-seen:
 			m.mu.Lock()
-			tell(&board{m, time.Now()})
+			tell(&update{m, time.Now()})
 			m.mu.Unlock()
 		case <-tick.C:
 			m.mu.Lock()
-			(&board{m, time.Now()}).tick()
+			(&update{m, time.Now()}).tick()
 			m.mu.Unlock()
 			m.ticked.Store(time.Now().UnixNano())
 		case <-ctx.Done():
@@ -270,7 +270,7 @@ func (m *Monitor) keepState(ctx context.Context) {
 func (m *Monitor) well() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.sight.clear() && time.Since(m.sight.swept) <= sweepBound
+	return m.connectivity.clear() && time.Since(m.connectivity.swept) <= sweepBound
 }
 
 func (m *Monitor) complainOfHeart(err error) {

@@ -21,8 +21,8 @@ const (
 	lookers         = 16               // reads under way at a time, of a sweep and of what has changed each
 )
 
-// A witness is told what a survey sees, in order and by one goroutine at a time.
-type witness interface {
+// An observer is told what a survey sees, in order and by one goroutine at a time.
+type observer interface {
 	opened(timeout time.Duration) // a session, and its negotiated timeout
 	listed(list coord.TaskList)   // all tasks that there are, and those that were removed
 	saw(o Observation)
@@ -35,7 +35,7 @@ type witness interface {
 // ends a session: what it has watched may have been lost.
 type survey struct {
 	zookeeper coord.Config
-	tell      func(func(witness)) // runs it in the order of the calls; false once the monitor has ended
+	tell      func(func(observer)) // runs it in the order of the calls; false once the monitor has ended
 }
 
 // run looks until ctx ends.
@@ -45,7 +45,7 @@ func (s *survey) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.tell(func(w witness) { w.lost(err) })
+		s.tell(func(w observer) { w.lost(err) })
 		select {
 		case <-time.After(reopenPause):
 		case <-ctx.Done():
@@ -63,18 +63,18 @@ func (s *survey) session(ctx context.Context) error {
 		return err
 	}
 	defer session.Close()
-	v := &visit{survey: s, session: session, watcher: session.Watch(), begun: make(chan struct{})}
-	s.tell(func(w witness) { w.opened(session.Timeout()) })
+	ss := &surveySession{survey: s, session: session, watcher: session.Watch(), begun: make(chan struct{})}
+	s.tell(func(w observer) { w.opened(session.Timeout()) })
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return v.followConnection(ctx) })
-	group.Go(func() error { return v.followList(ctx) })
-	group.Go(func() error { return v.followChanges(ctx) })
-	group.Go(func() error { return v.sweep(ctx) })
+	group.Go(func() error { return ss.followConnection(ctx) })
+	group.Go(func() error { return ss.followList(ctx) })
+	group.Go(func() error { return ss.followChanges(ctx) })
+	group.Go(func() error { return ss.sweep(ctx) })
 	return group.Wait()
 }
 
-// A visit is a survey's work within one session.
-type visit struct {
+// A surveySession is a survey's work within one session.
+type surveySession struct {
 	*survey
 	session *coord.Session
 	watcher *coord.Watcher
@@ -86,13 +86,13 @@ type visit struct {
 }
 
 // followConnection returns when the session is disconnected or over.
-func (v *visit) followConnection(ctx context.Context) error {
+func (ss *surveySession) followConnection(ctx context.Context) error {
 	for {
-		changed := v.session.Changed()
-		if err := v.session.Err(); err != nil {
+		changed := ss.session.Changed()
+		if err := ss.session.Err(); err != nil {
 			return err
 		}
-		if v.session.Disconnected() > 0 {
+		if ss.session.Disconnected() > 0 {
 			return coord.ErrDisconnected
 		}
 		select {
@@ -104,11 +104,11 @@ func (v *visit) followConnection(ctx context.Context) error {
 }
 
 // followList looks at tasks that are new.
-func (v *visit) followList(ctx context.Context) error {
+func (ss *surveySession) followList(ctx context.Context) error {
 	known := map[string]bool{}
-	for list := range v.session.FollowTasks(ctx) {
-		v.tell(func(w witness) { w.listed(list) })
-		first := v.setIDs(list.IDs)
+	for list := range ss.session.FollowTasks(ctx) {
+		ss.tell(func(w observer) { w.listed(list) })
+		first := ss.setIDs(list.IDs)
 		var fresh []string
 		now := map[string]bool{}
 		for _, id := range list.IDs {
@@ -119,68 +119,68 @@ func (v *visit) followList(ctx context.Context) error {
 		}
 		known = now
 		if first {
-			close(v.begun) // the first sweep looks at them
+			close(ss.begun) // the first sweep looks at them
 			continue
 		}
-		if err := v.each(ctx, fresh, v.look); err != nil {
+		if err := ss.each(ctx, fresh, ss.look); err != nil {
 			return err
 		}
 	}
-	return v.ended(ctx)
+	return ss.ended(ctx)
 }
 
-func (v *visit) setIDs(ids []string) (first bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	first = v.ids == nil
-	v.ids = ids
+func (ss *surveySession) setIDs(ids []string) (first bool) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	first = ss.ids == nil
+	ss.ids = ids
 	return first
 }
 
-func (v *visit) ended(ctx context.Context) error {
-	if err := v.session.Err(); err != nil {
+func (ss *surveySession) ended(ctx context.Context) error {
+	if err := ss.session.Err(); err != nil {
 		return err
 	}
 	return ctx.Err()
 }
 
 // followChanges looks at tasks that have changed.
-func (v *visit) followChanges(ctx context.Context) error {
+func (ss *surveySession) followChanges(ctx context.Context) error {
 	for {
 		select {
-		case <-v.watcher.Changed():
+		case <-ss.watcher.Changed():
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := v.each(ctx, v.watcher.Take(), v.refresh); err != nil {
+		if err := ss.each(ctx, ss.watcher.Take(), ss.refresh); err != nil {
 			return err
 		}
 	}
 }
 
 // sweep looks at every checkpoint, and every second time at everything.
-func (v *visit) sweep(ctx context.Context) error {
+func (ss *surveySession) sweep(ctx context.Context) error {
 	select {
-	case <-v.begun:
+	case <-ss.begun:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	tick := time.NewTicker(checkpointEvery)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		look := v.lookAtCheckpoint
+		look := ss.lookAtCheckpoint
 		whole := n%int(sweepEvery/checkpointEvery) == 0
 		if whole {
-			look = v.look
+			look = ss.look
 		}
-		v.mu.Lock()
-		ids := v.ids
-		v.mu.Unlock()
-		if err := v.each(ctx, ids, look); err != nil {
+		ss.mu.Lock()
+		ids := ss.ids
+		ss.mu.Unlock()
+		if err := ss.each(ctx, ids, look); err != nil {
 			return err
 		}
 		if whole {
-			v.tell(func(w witness) { w.swept() })
+			ss.tell(func(w observer) { w.swept() })
 		}
 		select {
 		case <-tick.C:
@@ -191,7 +191,7 @@ func (v *visit) sweep(ctx context.Context) error {
 }
 
 // each calls look for every id, a few at a time. A task that is gone is no error.
-func (v *visit) each(ctx context.Context, ids []string, look func(context.Context, string) error) error {
+func (ss *surveySession) each(ctx context.Context, ids []string, look func(context.Context, string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(lookers)
 	for _, id := range ids {
@@ -199,7 +199,7 @@ func (v *visit) each(ctx context.Context, ids []string, look func(context.Contex
 			break
 		}
 		group.Go(func() error {
-			lane := &v.lanes[maphash.String(laneSeed, id)%uint64(len(v.lanes))]
+			lane := &ss.lanes[maphash.String(laneSeed, id)%uint64(len(ss.lanes))]
 			lane.Lock()
 			defer lane.Unlock()
 			if err := look(ctx, id); !errors.Is(err, coord.ErrNoTask) {
@@ -214,31 +214,33 @@ func (v *visit) each(ctx context.Context, ids []string, look func(context.Contex
 var laneSeed = maphash.MakeSeed()
 
 // look reads all of a task.
-func (v *visit) look(ctx context.Context, id string) error { return v.saw(v.watcher.Look(ctx, id)) }
-
-// refresh reads what has changed of a task.
-func (v *visit) refresh(ctx context.Context, id string) error {
-	return v.saw(v.watcher.Refresh(ctx, id))
+func (ss *surveySession) look(ctx context.Context, id string) error {
+	return ss.saw(ss.watcher.Look(ctx, id))
 }
 
-func (v *visit) saw(view coord.TaskView, err error) error {
+// refresh reads what has changed of a task.
+func (ss *surveySession) refresh(ctx context.Context, id string) error {
+	return ss.saw(ss.watcher.Refresh(ctx, id))
+}
+
+func (ss *surveySession) saw(view coord.TaskView, err error) error {
 	if err != nil {
 		return err
 	}
 	o := Observe(view)
-	v.tell(func(w witness) { w.saw(o) })
+	ss.tell(func(w observer) { w.saw(o) })
 	return nil
 }
 
 // lookAtCheckpoint reads a task's checkpoint, and all of it when that cannot be used.
-func (v *visit) lookAtCheckpoint(ctx context.Context, id string) error {
-	last, wrong, err := v.watcher.LastCommit(ctx, id)
+func (ss *surveySession) lookAtCheckpoint(ctx context.Context, id string) error {
+	last, wrong, err := ss.watcher.LastCommit(ctx, id)
 	if err != nil {
 		return err
 	}
 	if wrong != nil {
-		return v.look(ctx, id)
+		return ss.look(ctx, id)
 	}
-	v.tell(func(w witness) { w.checkpoint(id, last) })
+	ss.tell(func(w observer) { w.checkpoint(id, last) })
 	return nil
 }

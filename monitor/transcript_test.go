@@ -83,7 +83,7 @@ func (p *play) newMonitor(stateFile string) *Monitor {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	m.sight = newSight(p.now)
+	m.connectivity = newConnectivity(p.now)
 	return m
 }
 
@@ -102,18 +102,18 @@ func (p *play) run(script string) []byte {
 
 func (p *play) step(verb string, args []string) {
 	p.t.Helper()
-	b := &board{p.monitor, p.now}
+	u := &update{p.monitor, p.now}
 	switch verb {
 	case "opened":
-		b.opened(p.duration(args[0]))
+		u.opened(p.duration(args[0]))
 	case "lost":
-		b.lost(coord.ErrDisconnected)
+		u.lost(coord.ErrDisconnected)
 	case "swept":
-		b.swept()
+		u.swept()
 	case "list":
-		b.listed(listOf(args, p.now))
+		u.listed(listOf(args, p.now))
 	case "see":
-		b.saw(Observe(p.see(args[0], args[1:])))
+		u.saw(Observe(p.see(args[0], args[1:])))
 	case "wait":
 		p.wait(p.duration(args[0]), true)
 	case "hang":
@@ -147,11 +147,11 @@ func listOf(args []string, now time.Time) coord.TaskList {
 func (p *play) wait(d time.Duration, sweeps bool) {
 	for n := range d / tickEvery {
 		p.now = p.now.Add(tickEvery)
-		b := &board{p.monitor, p.now}
-		if sweeps && p.monitor.sight.clear() && n%(sweepEvery/tickEvery) == 0 {
-			b.swept()
+		u := &update{p.monitor, p.now}
+		if sweeps && p.monitor.connectivity.clear() && n%(sweepEvery/tickEvery) == 0 {
+			u.swept()
 		}
-		b.tick()
+		u.tick()
 		p.flush()
 	}
 }
