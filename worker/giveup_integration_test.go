@@ -5,7 +5,6 @@
 package worker_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -41,24 +40,6 @@ func TestYieldsWhenItsStoreIsAway(t *testing.T) {
 	}
 	f.write(20)
 	f.compare("orders")
-}
-
-// A hangingStore's creates hang, once armed, until released: as on a network
-// folder that is gone. They take effect then.
-type hangingStore struct {
-	archive.Store
-	armed   *atomic.Bool
-	struck  chan struct{}
-	release chan struct{}
-}
-
-func (s hangingStore) Create(ctx context.Context, name string, parts ...[]byte) error {
-	if s.armed.CompareAndSwap(true, false) {
-		close(s.struck)
-		<-s.release
-		return s.Store.Create(context.WithoutCancel(ctx), name, parts...)
-	}
-	return s.Store.Create(ctx, name, parts...)
 }
 
 func TestWatchdogGivesAWedgedTermUp(t *testing.T) {

@@ -47,10 +47,6 @@ func (f *fleet) awaitBlocked(id, reason string) {
 	}
 }
 
-func primary(serverID string) func(coord.TaskView) bool {
-	return func(v coord.TaskView) bool { return running(v) && v.Status.ServerID == serverID }
-}
-
 func (f *fleet) look(id string) coord.TaskView {
 	f.t.Helper()
 	v, err := f.sess.Look(f.t.Context(), id)

@@ -3,7 +3,6 @@
 package worker_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -66,24 +64,6 @@ type fleet struct {
 	cfg  coord.Config
 
 	journal journal // what the workers have logged
-}
-
-// A journal keeps what is written to it.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) count(words string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return bytes.Count(j.text.Bytes(), []byte(words))
 }
 
 func newFleet(t *testing.T, kind servers.Kind, args ...string) *fleet {
@@ -226,8 +206,6 @@ func (f *fleet) compare(id string) {
 		f.t.Errorf("verify: %+v, %v", report, err)
 	}
 }
-
-func running(v coord.TaskView) bool { return v.Status.State == zkpaths.StateRunning }
 
 func TestWorkerArchivesEverySource(t *testing.T) {
 	for _, kind := range servers.Kinds {

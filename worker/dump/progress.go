@@ -34,8 +34,13 @@ type Progress struct {
 func NewProgress() *Progress { return &Progress{advanced: make(chan struct{})} }
 
 // Step takes note that something has been done that ends in no event yet, such as a read
-// of the store.
-func (p *Progress) Step() { p.calls.Add(1) }
+// of the store. Once the dump is open, reads are those of looks aside: they tell nothing
+// of the stages, of which one may hang.
+func (p *Progress) Step() {
+	if !p.IsOpen() {
+		p.calls.Add(1)
+	}
+}
 
 // Moved is a number that changes whenever anything moves.
 func (p *Progress) Moved() int64 {
