@@ -18,6 +18,7 @@ var notInputs = map[string]string{
 	"SwitchoverTo": "the member's: it decides who is primary",
 	"ResumedAt":    "the term begins another attempt by itself",
 	"Accept":       "an answer to a blocked task, for which no attempt is under way",
+	"Vanished":     "it stands only in a spec whose task is removed, of which no attempt is under way",
 }
 
 // Every key of a spec is one that an attempt depends on, or named as one that it does not.
