@@ -32,18 +32,14 @@ func TestTasksComeAndGo(t *testing.T) {
 	if _, err := w.conn.Set(w.root+zkpaths.State("orders"), []byte(`{"format":2}`), -1); err != nil {
 		t.Fatal(err)
 	}
-	h.await(5*time.Second, "orders "+taskBlocked+" firing", 1)
+	h.await(patience, "orders "+taskBlocked+" firing", 1)
 	w.say("orders", func(*zkpaths.Status) {})
-	h.await(5*time.Second, "orders "+taskBlocked+" resolved", 1)
+	h.await(patience, "orders "+taskBlocked+" resolved", 1)
 	w.leave("orders", "1")
 	w.leave("orders", "2")
-	h.await(20*time.Second, "orders "+taskDown+" firing", 1)
-	for _, path := range []string{zkpaths.State("orders"), zkpaths.Checkpoint("orders"), zkpaths.Line("orders"), zkpaths.Task("orders")} {
-		if err := w.conn.Delete(w.root+path, -1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h.await(5*time.Second, "orders "+taskDown+" resolved", 1)
+	h.await(patience, "orders "+taskDown+" firing", 1)
+	w.remove("orders")
+	h.await(patience, "orders "+taskDown+" resolved", 1)
 	awaitTasks(t, m, 0)
 	stop()
 	changes := slices.DeleteFunc(h.changes("orders"), func(c string) bool { return !strings.HasPrefix(c, statusChanged) })
@@ -54,7 +50,7 @@ func TestTasksComeAndGo(t *testing.T) {
 
 func awaitTasks(t *testing.T, m *Monitor, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); len(m.rows()) != n; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(m.rows()) != n; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it sees %d tasks, want %d", len(m.rows()), n)
 		}

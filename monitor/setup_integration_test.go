@@ -26,6 +26,10 @@ import (
 	"binkeeper/zkpaths"
 )
 
+// patience is how long anything may take that has to happen, on a machine that runs other tests too. A sweep finds within
+// 30 s what no watch has told.
+const patience = time.Minute
+
 // shared is the server of all tests that do not harm it. Each has a root of its own.
 var shared string
 
@@ -103,30 +107,60 @@ func (w *world) set(path string, p zkpaths.Payload) {
 	}
 }
 
-// task makes a task with two workers of which the first is primary.
+// task makes a task with two workers of which the first is primary, in one step: a monitor that saw the half of it would
+// say so.
 func (w *world) task(id string) {
 	w.t.Helper()
-	w.make(zkpaths.Task(id), nil)
-	w.make(zkpaths.Line(id), nil)
-	w.make(zkpaths.State(id), nil)
-	w.make(zkpaths.Checkpoint(id), nil)
-	w.desire(id, zkpaths.Running)
-	w.set(zkpaths.Checkpoint(id), &zkpaths.LastCommit{Term: 1})
-	w.mu.Lock()
 	status := zkpaths.NewStatus(time.Now())
+	status = status.Say(zkpaths.StateRunning, placeOf("1"), 1, time.Now(), "", "", "")
+	status.DurableTime = zkpaths.At(time.Now())
+	w.mu.Lock()
 	w.tasks[id] = &status
 	w.mu.Unlock()
-	w.join(id, "1")
-	w.join(id, "2")
-	w.say(id, func(s *zkpaths.Status) {
-		*s = s.Say(zkpaths.StateRunning, placeOf("1"), 1, time.Now(), "", "", "")
-		s.DurableTime = zkpaths.At(time.Now())
-	})
+	var nodes []any
+	node := func(path string, payload zkpaths.Payload) {
+		var data []byte
+		if payload != nil {
+			var err error
+			if data, err = zkpaths.Encode(path, payload); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		nodes = append(nodes, &zk.CreateRequest{Path: w.root + path, Data: data, Acl: zk.WorldACL(zk.PermAll)})
+	}
+	node(zkpaths.Task(id), specOf(zkpaths.Running))
+	node(zkpaths.State(id), &status)
+	node(zkpaths.Checkpoint(id), &zkpaths.LastCommit{Term: 1})
+	node(zkpaths.Line(id), nil)
+	for _, server := range []string{"1", "2"} {
+		node(zkpaths.Member(id, placeOf(server).Name), nil)
+	}
+	if _, err := w.conn.Multi(nodes...); err != nil {
+		w.t.Fatalf("create task %s: %v", id, err)
+	}
+}
+
+// remove is task remove, without a worker to do it.
+func (w *world) remove(id string) {
+	w.t.Helper()
+	session, err := coord.Open(w.t.Context(), w.config().ZooKeeper)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer session.Close()
+	w.desire(id, zkpaths.Removed)
+	if err := session.RemoveTask(w.t.Context(), id); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) desire(id, desired string) {
 	w.t.Helper()
-	w.set(zkpaths.Task(id), &zkpaths.Spec{Source: "mysql://u@h:3306", Archive: "file:///archive", Desired: desired})
+	w.set(zkpaths.Task(id), specOf(desired))
+}
+
+func specOf(desired string) *zkpaths.Spec {
+	return &zkpaths.Spec{Source: "mysql://u@h:3306", Archive: "file:///archive", Desired: desired}
 }
 
 func (w *world) join(id, server string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,13 @@ type copied struct {
 	completed *gtid.Set
 	previous  *gtid.Set
 	rotated   bool // it ended with a rotate event
+}
+
+// lastOwn is the last event that is of a transaction: MariaDB writes a checkpoint some time after a file has begun.
+func (c *copied) lastOwn() Event {
+	const typeAt, checkpoint = 4, 161
+	own := slices.DeleteFunc(slices.Clone(c.events), func(e Event) bool { return c.data[e.Start+typeAt] == checkpoint })
+	return own[len(own)-1]
 }
 
 // readTo reads until the stream stands at offset in file, and returns the files.
@@ -199,7 +207,7 @@ func TestDumpEqualsTheFiles(t *testing.T) {
 			}
 			_ = s.Close()
 			compareClosed(t, source, files)
-			if file := files[last.Name]; file.events[len(file.events)-1].Completes != true {
+			if !files[last.Name].lastOwn().Completes {
 				t.Error("the last event completes nothing")
 			}
 			server, err := connect(t, source, "").Server(t.Context())
