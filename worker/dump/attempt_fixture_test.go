@@ -91,16 +91,26 @@ func (f *attemptFixture) open() *Dump {
 	return d
 }
 
-// ending waits for the end of an attempt, of which nothing may run any more. What the next
-// one is to know of it, that knows.
+// ending waits for the end of an attempt, after which nothing of any may run any more.
 func (f *attemptFixture) ending(d *Dump) Ending {
 	f.Helper()
-	<-d.Done()
+	e := f.over(d)
 	synctest.Wait()
 	for _, mine := range []string{"(*pipeline)", "(*Dump)", "binkeeper/worker/source."} {
 		if all := string(stacks()); strings.Contains(all, mine) {
 			f.Fatalf("the attempt has ended, and %s runs on:\n%s", mine, all)
 		}
+	}
+	return e
+}
+
+// over waits for the end of an attempt. What the next one is to know of it, that knows.
+func (f *attemptFixture) over(d *Dump) Ending {
+	f.Helper()
+	select {
+	case <-d.Done():
+	case <-time.After(time.Hour):
+		f.Fatalf("after an hour the attempt goes on:\n%s", &f.log)
 	}
 	e := d.Ending()
 	b := &f.cfg.Before

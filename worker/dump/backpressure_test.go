@@ -28,19 +28,19 @@ func TestStoreThatHangs(t *testing.T) {
 		time.Sleep(time.Minute)
 		stopped := d.Progress().Flow()
 		if stopped.Archived != before.Archived || stopped.Segments != before.Segments {
-			t.Fatalf("the store hangs, and it archived %+v, %+v before", stopped, before)
+			f.Fatalf("the store hangs, and it archived %+v, %+v before", stopped, before)
 		}
 		if got, most := stopped.Received-before.Received, int64(mostUnderWay*(segmentSize+2*size)); got < segmentSize || got > most {
-			t.Errorf("%d bytes are in memory, want no more than %d", got, most)
+			f.Errorf("%d bytes are in memory, want no more than %d", got, most)
 		}
 		time.Sleep(time.Hour)
 		if got := d.Progress().Flow(); got.Received != stopped.Received || !d.Progress().Waiting() {
-			t.Errorf("an hour later it has received %d bytes, %d before", got.Received, stopped.Received)
+			f.Errorf("an hour later it has received %d bytes, %d before", got.Received, stopped.Received)
 		}
 		store.Heal()
 		f.catchUp(d)
 		if got := f.source.Dumps(); got != 1 {
-			t.Errorf("the source has begun %d dumps, want one", got)
+			f.Errorf("the source has begun %d dumps, want one", got)
 		}
 		f.stop(d)
 		f.sameAsSource()
@@ -67,7 +67,7 @@ func TestStoreThatIsSlow(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 		}
 		if bound := int64(mostUnderWay * (segmentSize + 2*size)); most < 2*segmentSize || most > bound {
-			t.Errorf("up to %d bytes were in memory, want some segments, and no more than %d", most, bound)
+			f.Errorf("up to %d bytes were in memory, want some segments, and no more than %d", most, bound)
 		}
 		f.catchUp(d)
 		f.stop(d)

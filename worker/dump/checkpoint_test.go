@@ -29,11 +29,11 @@ func TestOneCommitInAnInterval(t *testing.T) {
 		at, _ := f.term.commits()
 		at = at[len(before):]
 		if want := int(10*time.Second/checkpointInterval) + 1; len(at) != want {
-			t.Errorf("%d commits in 10 s, want %d", len(at), want)
+			f.Errorf("%d commits in 10 s, want %d", len(at), want)
 		}
 		for n := 1; n < len(at); n++ {
 			if apart := at[n].Sub(at[n-1]); apart < checkpointInterval {
-				t.Errorf("two commits are %s apart", apart)
+				f.Errorf("two commits are %s apart", apart)
 			}
 		}
 		f.catchUp(d)
@@ -42,7 +42,7 @@ func TestOneCommitInAnInterval(t *testing.T) {
 		quiet, _ := f.term.commits()
 		time.Sleep(time.Hour)
 		if at, _ := f.term.commits(); len(at) != len(quiet) {
-			t.Errorf("%d commits while nothing was stored", len(at)-len(quiet))
+			f.Errorf("%d commits while nothing was stored", len(at)-len(quiet))
 		}
 		f.stop(d)
 	})
@@ -60,15 +60,15 @@ func TestCheckpointsWhileZooKeeperIsAway(t *testing.T) {
 		_, before := f.term.commits()
 		f.produce(10, 5*time.Second)
 		if end := f.end(); end.Offset < committed.Position+10*segmentSize {
-			t.Errorf("the archive has come from %d to %d only", committed.Position, end.Offset)
+			f.Errorf("the archive has come from %d to %d only", committed.Position, end.Offset)
 		}
 		if _, tried := f.term.commits(); f.term.Last().Position != committed.Position || tried != before+1 {
-			t.Errorf("%d commits were tried while ZooKeeper was away, want one", tried-before)
+			f.Errorf("%d commits were tried while ZooKeeper was away, want one", tried-before)
 		}
 		f.term.away() // it comes and goes again
 		synctest.Wait()
 		if _, tried := f.term.commits(); tried != before+2 {
-			t.Errorf("%d commits were tried when the connection had changed, want one more", tried-before-1)
+			f.Errorf("%d commits were tried when the connection had changed, want one more", tried-before-1)
 		}
 		f.term.back()
 		synctest.Wait()
@@ -97,7 +97,7 @@ func TestStopWithoutACheckpoint(t *testing.T) {
 				f.stop(d)
 				f.sameAsSource()
 				if f.term.Last().Position != committed.Position {
-					t.Errorf("the checkpoint has moved to %+v", f.term.Last())
+					f.Errorf("the checkpoint has moved to %+v", f.term.Last())
 				}
 				f.term.back()
 				f.stop(f.open())
@@ -123,10 +123,10 @@ func TestRefusedCheckpoints(t *testing.T) {
 		}
 		f.produce(12, 5*time.Second)
 		if _, tried := f.term.commits(); tried-before != want {
-			t.Errorf("%d commits were tried in a minute, want %d", tried-before, want)
+			f.Errorf("%d commits were tried in a minute, want %d", tried-before, want)
 		}
 		if got := strings.Count(f.log.String(), "no checkpoint now"); got != 1 {
-			t.Errorf("it was said %d times:\n%s", got, &f.log)
+			f.Errorf("it was said %d times:\n%s", got, &f.log)
 		}
 		f.term.back()
 		time.Sleep(backoff.Delay(100))
@@ -151,15 +151,15 @@ func TestCommitThatHangs(t *testing.T) {
 		_, before := f.term.commits()
 		f.produce(10, time.Second)
 		if _, tried := f.term.commits(); tried != before {
-			t.Errorf("%d commits have come through", tried-before)
+			f.Errorf("%d commits have come through", tried-before)
 		}
 		if end := f.end(); end.Offset < 10*segmentSize {
-			t.Errorf("the archive has stopped at %d", end.Offset)
+			f.Errorf("the archive has stopped at %d", end.Offset)
 		}
 		close(hold)
 		synctest.Wait()
 		if _, tried := f.term.commits(); tried != before+1 {
-			t.Errorf("%d commits at once, want the one that hung", tried-before)
+			f.Errorf("%d commits at once, want the one that hung", tried-before)
 		}
 		time.Sleep(checkpointInterval + time.Millisecond)
 		f.committedAll()

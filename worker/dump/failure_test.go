@@ -39,12 +39,12 @@ func TestReadFailsLate(t *testing.T) {
 		f.source.Leave()
 		e := f.ending(d)
 		if e.Kind != EndedByTrouble || e.Reason != ReasonSource || e.Disproved || e.Seen != uuidA || !e.Walked {
-			t.Errorf("it ended with %+v", e)
+			f.Errorf("it ended with %+v", e)
 		}
 		f.sameAsSource()
 		f.committedAll()
 		if e := f.ending(f.start()); e.Kind != EndedByTrouble || e.Reason != ReasonSource || e.Disproved || e.Seen != "" {
-			t.Errorf("the source is away, and it ended with %+v", e)
+			f.Errorf("the source is away, and it ended with %+v", e)
 		}
 		f.source.Return()
 		f.source.Commit(100)
@@ -69,15 +69,15 @@ func TestCorruptEvent(t *testing.T) {
 		f.source.Write(2, append(make([]byte, 13), marker...))
 		e := f.ending(d)
 		if e.Kind != EndedByTrouble || e.Reason != ReasonSource || e.Corrupt == nil || e.Corrupt.Offset != good || spoiled.Load() != 1 {
-			t.Fatalf("%d events were spoiled, and it ended with %+v", spoiled.Load(), e)
+			f.Fatalf("%d events were spoiled, and it ended with %+v", spoiled.Load(), e)
 		}
 		if end := f.end(); end.Offset != good {
-			t.Errorf("the archive ends in %d, the last good byte is at %d", end.Offset, good)
+			f.Errorf("the archive ends in %d, the last good byte is at %d", end.Offset, good)
 		}
 		f.committedAll()
 		e = f.ending(f.start())
 		if e.Kind != EndedBlocked || e.Reason != zkpaths.BlockedSourceCorrupt || e.Hint == "" || spoiled.Load() != 2 {
-			t.Errorf("%d events were spoiled, and it ended with %+v", spoiled.Load(), e)
+			f.Errorf("%d events were spoiled, and it ended with %+v", spoiled.Load(), e)
 		}
 		f.cfg.Dial = f.source.Dial // the file was good after all
 		f.goesOn()
@@ -114,10 +114,10 @@ func TestCompressFails(t *testing.T) {
 		d = f.open()
 		f.source.Commit(100)
 		if e := f.ending(d); e.Kind != EndedByPanic || e.Reason != ReasonPanic {
-			t.Errorf("it ended with %+v", e)
+			f.Errorf("it ended with %+v", e)
 		}
 		if now := f.end(); now.Offset != end.Offset {
-			t.Errorf("the archive has come from %d to %d", end.Offset, now.Offset)
+			f.Errorf("the archive has come from %d to %d", end.Offset, now.Offset)
 		}
 		f.cfg.Compressor = compressor
 		f.goesOn()
@@ -140,10 +140,10 @@ func TestStoreFailsLate(t *testing.T) {
 				}
 				e := f.ending(d)
 				if e.Kind != EndedByTrouble || e.Reason != ReasonStore || !e.Disproved || !errors.Is(e.Err, storetest.ErrInjected) {
-					t.Errorf("it ended with %+v", e)
+					f.Errorf("it ended with %+v", e)
 				}
 				if got := d.Progress().Flow().Segments; got != 2 {
-					t.Errorf("%d segments are said to be stored, want 2", got)
+					f.Errorf("%d segments are said to be stored, want 2", got)
 				}
 				f.goesOn()
 			})
@@ -171,10 +171,10 @@ func TestCheckpointFailsLate(t *testing.T) {
 				f.term.refuse(test.err)
 				f.source.Commit(segmentSize)
 				if e := f.ending(d); e.Kind != test.kind || e.Reason != test.reason || !errors.Is(e.Err, test.err) {
-					t.Errorf("it ended with %+v", e)
+					f.Errorf("it ended with %+v", e)
 				}
 				if f.term.Last().Position != committed.Position {
-					t.Errorf("the checkpoint has moved to %d", f.term.Last().Position)
+					f.Errorf("the checkpoint has moved to %d", f.term.Last().Position)
 				}
 				f.term.back()
 				f.goesOn()
@@ -221,13 +221,13 @@ func TestSideLookEndsTheDump(t *testing.T) {
 				test.change(f, other, board)
 				e := f.ending(d)
 				if e.Kind != test.kind || e.Reason != test.reason || test.err != nil && !errors.Is(e.Err, test.err) || e.Detail == "" {
-					t.Errorf("it ended with %+v", e)
+					f.Errorf("it ended with %+v", e)
 				}
 				if took := time.Since(began); took > addressInterval {
-					t.Errorf("it took %s, want one interval", took)
+					f.Errorf("it took %s, want one interval", took)
 				}
 				if got := f.archived("mysql-bin.000001"); !bytes.Equal(got, want) {
-					t.Errorf("%d bytes are archived, %d were read", len(got), len(want))
+					f.Errorf("%d bytes are archived, %d were read", len(got), len(want))
 				}
 				f.committedAll()
 			})
@@ -242,7 +242,7 @@ func TestSideLookFails(t *testing.T) {
 		f.source.Deny(true)
 		time.Sleep(5 * addressInterval)
 		if got := bytes.Count(f.log.Bytes(), []byte("cannot look whose")); got != 1 {
-			t.Errorf("it was said %d times:\n%s", got, &f.log)
+			f.Errorf("it was said %d times:\n%s", got, &f.log)
 		}
 		f.source.Deny(false)
 		f.source.Commit(100)
