@@ -1,10 +1,15 @@
 package dump
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"binkeeper/archive"
 	"binkeeper/archive/storetest"
+	"binkeeper/zkpaths"
 )
 
 // mostUnderWay bounds the segments that are read and not stored: one being read or ready,
@@ -72,6 +77,35 @@ func TestStoreThatIsSlow(t *testing.T) {
 		f.catchUp(d)
 		f.stop(d)
 		f.sameAsSource()
+	})
+}
+
+// Where segments are not compressed as fast as they are read, reading stops at the bound of
+// raw ones.
+func TestRawSegmentsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &Dump{progress: NewProgress(), cfg: Config{Spec: zkpaths.Spec{SegmentSize: 100, FlushInterval: zkpaths.Duration(time.Hour)}}}
+		s := &script{file: "b.000001"}
+		for range 20 {
+			s.add(100, true, true)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		p := newPipeline(d, nil, archive.End{}, s, newSegmenter(archive.End{Timeline: 1, File: s.file}))
+		over := make(chan error, 1)
+		go func() { over <- p.read(ctx) }()
+		go func() {
+			for range p.order {
+			}
+		}()
+		synctest.Wait()
+		if read := 20 - len(s.events); read != rawBuffers || len(p.work) != rawBuffers {
+			t.Errorf("%d segments were read and %d are to be compressed, want %d", read, len(p.work), rawBuffers)
+		}
+		cancel()
+		if err := <-over; !errors.Is(err, context.Canceled) {
+			t.Errorf("reading ended with %v", err)
+		}
+		close(p.order)
 	})
 }
 

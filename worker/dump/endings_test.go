@@ -1,11 +1,8 @@
 package dump
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -175,80 +172,4 @@ func TestConflict(t *testing.T) {
 		other.stop(quick)
 		f.goesOn()
 	})
-}
-
-// A file that is torn ends where it is whole, once the one behind it is proven. Without one it
-// is an operator's to decide.
-func TestTornFile(t *testing.T) {
-	marker := []byte("here the source can read no more")
-	torn := append([]byte{0xff, 0xd4, 0x04}, "#HY000binlog truncated in the middle of event; consider out of disk space on source"...)
-	for name, next := range map[string]bool{"another follows": true, "none follows": false} {
-		t.Run(name, func(t *testing.T) {
-			withSource(t, func(f *attemptFixture) {
-				f.cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-					conn, err := f.source.Dial(ctx, network, address)
-					return &rewriting{Conn: conn, marker: marker, instead: torn}, err
-				}
-				f.source.Commit(100)
-				whole := f.source.File("mysql-bin.000001")
-				f.source.Write(2, append(make([]byte, 13), marker...))
-				if next {
-					f.source.Crash(0)
-					f.source.Commit(100)
-				}
-				e := f.ending(f.open())
-				if e.Kind != EndedTorn || !e.TornHere || e.Reason != ReasonSource {
-					f.Fatalf("it ended with %+v", e)
-				}
-				f.committedAll()
-				if !next {
-					if e := f.ending(f.start()); e.Kind != EndedBlocked || e.Reason != zkpaths.BlockedTorn || e.Hint == "" {
-						f.Errorf("it ended with %+v", e)
-					}
-				} else {
-					d := f.open()
-					f.catchUp(d)
-					f.stop(d)
-					if got, want := f.archived("mysql-bin.000002"), f.source.File("mysql-bin.000002"); !bytes.Equal(got, want) {
-						f.Errorf("%d bytes of the second file are archived, the source has %d", len(got), len(want))
-					}
-				}
-				if got := f.archived("mysql-bin.000001"); !bytes.Equal(got, whole) {
-					f.Errorf("%d bytes of the torn file are archived, %d are whole", len(got), len(whole))
-				}
-			})
-		})
-	}
-}
-
-// A rewriting connection has another payload in place of that of the packet with the marker.
-type rewriting struct {
-	net.Conn
-	marker, instead []byte
-	arrived, ready  []byte
-}
-
-func (c *rewriting) Read(p []byte) (int, error) {
-	for len(c.ready) == 0 {
-		buf := make([]byte, 4096)
-		n, err := c.Conn.Read(buf)
-		if err != nil {
-			return 0, err
-		}
-		c.arrived = append(c.arrived, buf[:n]...)
-		for len(c.arrived) >= 4 {
-			size := 4 + int(c.arrived[0]) + int(c.arrived[1])<<8 + int(c.arrived[2])<<16
-			if len(c.arrived) < size {
-				break
-			}
-			packet := c.arrived[:size]
-			if bytes.Contains(packet, c.marker) {
-				packet = append([]byte{byte(len(c.instead)), 0, 0, packet[3]}, c.instead...)
-			}
-			c.ready, c.arrived = append(c.ready, packet...), c.arrived[size:]
-		}
-	}
-	n := copy(p, c.ready)
-	c.ready = c.ready[n:]
-	return n, nil
 }
