@@ -14,7 +14,7 @@ import (
 func (t *term) beginDump(ctx context.Context) {
 	t.handOn, t.watchdog = false, watchdog{}
 	progress := dump.NewProgress()
-	t.m.tally.begin(progress)
+	t.m.meter.begin(progress)
 	w := t.m.w
 	t.dump = dump.Start(ctx, dump.Config{
 		Task: t.m.task, Spec: t.m.spec.Spec, ServerID: w.cfg.ServerID, Before: t.attempts.before(t.status.File),
@@ -24,7 +24,7 @@ func (t *term) beginDump(ctx context.Context) {
 		Bounds: dump.Bounds{Address: w.bounds.address, SecondLook: w.bounds.secondLook}, Logger: t.log,
 	})
 	if t.attempts.begun++; t.attempts.begun > 1 {
-		t.m.tally.reconnects.Add(1)
+		t.m.meter.reconnects.Add(1)
 	}
 }
 
@@ -56,7 +56,7 @@ func (t *term) drop() {
 	if t.dump != nil {
 		t.dump.Abort()
 		<-t.dump.Done()
-		t.m.tally.end()
+		t.m.meter.end()
 		t.dump = nil
 	}
 }
@@ -77,8 +77,8 @@ func (t *term) ended() {
 	t.dump.Progress().Describe(&t.status)
 	e, spec := t.dump.Ending(), t.dump.Spec()
 	t.dump = nil
-	t.m.tally.end()
-	t.m.tally.ended(e)
+	t.m.meter.end()
+	t.m.meter.ended(e)
 	if e.Kind == dump.EndedByConflict {
 		t.log.Warn().Err(e.Err).Msg("another writer has appended, or the archive was changed by other means; walking to the chain's end again")
 	}
@@ -108,7 +108,7 @@ type fencedTerm struct {
 
 func (f fencedTerm) Commit(ctx context.Context, next zkpaths.LastCommit) error {
 	err := f.Term.Commit(ctx, next)
-	f.t.m.tally.committed(err)
+	f.t.m.meter.committed(err)
 	return err
 }
 
@@ -120,8 +120,8 @@ type observer struct {
 	warned map[string]bool // in this term
 }
 
-func (o observer) SawTimelines(timelines []archive.Timeline) { o.t.m.tally.sawTimelines(timelines) }
-func (o observer) BeganTimeline(timeline archive.Timeline)   { o.t.m.tally.began(timeline) }
+func (o observer) SawTimelines(timelines []archive.Timeline) { o.t.m.meter.sawTimelines(timelines) }
+func (o observer) BeganTimeline(timeline archive.Timeline)   { o.t.m.meter.began(timeline) }
 
 // Warn logs each warning once in a term.
 func (o observer) Warn(warnings []string) {

@@ -33,7 +33,7 @@ func (c crashes) next(now time.Time) crashes {
 // runs any more, and a standby may take over at once. It returns when it is time to join
 // the line again, later each time: what one worker stumbles over, all may.
 func (m *member) crashed(stop, alive context.Context, cause *guard.PanicError) {
-	m.tally.errors.add(dump.ReasonPanic)
+	m.meter.errors.add(dump.ReasonPanic)
 	m.log.Error().Err(cause).Str("stack", string(cause.Stack)).Str("hint", cause.Hint()).Msg("leaving the task's line after a panic")
 	m.retire(alive, cause)
 	m.crashes = m.crashes.next(time.Now())
@@ -91,6 +91,6 @@ func (m *member) sayStopped(ctx context.Context, cause *guard.PanicError) error 
 		return err
 	}
 	status = status.Say(zkpaths.StateStopped, own, status.Term, time.Now(), dump.ReasonPanic, cause.Error(), cause.Hint())
-	m.tally.say(status)
+	m.meter.say(status)
 	return m.inst.SetStatus(ctx, status)
 }

@@ -47,8 +47,8 @@ var defaultBounds = bounds{
 	vanished:    zkpaths.VanishedStands,
 }
 
-// A place is what a member knows when it is to decide what to do in the line.
-type place struct {
+// lineFacts is what a member knows when it is to decide what to do in the line.
+type lineFacts struct {
 	SpecKnown bool
 	Gone      bool // the task is no more
 	Desired   string
@@ -71,7 +71,7 @@ const (
 )
 
 // decideInLine says what a member does next.
-func decideInLine(p place) lineAction {
+func decideInLine(p lineFacts) lineAction {
 	switch {
 	case !p.SpecKnown || !p.Connected:
 		return standBy
@@ -91,8 +91,8 @@ func decideInLine(p place) lineAction {
 	return standBy
 }
 
-// A tenure is what a primary knows when it is to decide what to do.
-type tenure struct {
+// termFacts is what a primary knows when it is to decide what to do.
+type termFacts struct {
 	Gone       bool // the task is no more
 	InLine     bool // the own instance stands
 	Desired    string
@@ -125,7 +125,7 @@ const (
 )
 
 // decideInTerm says what a primary does next.
-func decideInTerm(t tenure) termAction {
+func decideInTerm(t termFacts) termAction {
 	switch {
 	case t.Gone || !t.InLine:
 		return endTerm

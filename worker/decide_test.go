@@ -8,33 +8,33 @@ import (
 )
 
 func TestDecideInLine(t *testing.T) {
-	standing := place{SpecKnown: true, Desired: zkpaths.Running, Joined: true, LineKnown: true, InLine: true, Connected: true}
-	with := func(change func(*place)) place {
+	standing := lineFacts{SpecKnown: true, Desired: zkpaths.Running, Joined: true, LineKnown: true, InLine: true, Connected: true}
+	with := func(change func(*lineFacts)) lineFacts {
 		p := standing
 		change(&p)
 		return p
 	}
 	tests := []struct {
 		name string
-		in   place
+		in   lineFacts
 		want lineAction
 	}{
-		{"nothing known", place{Connected: true}, standBy},
-		{"not in line", place{SpecKnown: true, Desired: zkpaths.Running, Connected: true}, join},
-		{"not in line, paused", place{SpecKnown: true, Desired: zkpaths.Paused, Connected: true}, join},
-		{"not in line, being removed", place{SpecKnown: true, Desired: zkpaths.Removed, Connected: true}, leave},
-		{"not in line, removal of a vanished task", place{SpecKnown: true, Desired: zkpaths.Removed, Stands: true, Connected: true}, standBy},
-		{"in line, removal of a vanished task", with(func(p *place) { p.Desired, p.Stands = zkpaths.Removed, true }), leave},
-		{"not in line, task gone", place{SpecKnown: true, Gone: true, Connected: true}, standBy},
+		{"nothing known", lineFacts{Connected: true}, standBy},
+		{"not in line", lineFacts{SpecKnown: true, Desired: zkpaths.Running, Connected: true}, join},
+		{"not in line, paused", lineFacts{SpecKnown: true, Desired: zkpaths.Paused, Connected: true}, join},
+		{"not in line, being removed", lineFacts{SpecKnown: true, Desired: zkpaths.Removed, Connected: true}, leave},
+		{"not in line, removal of a vanished task", lineFacts{SpecKnown: true, Desired: zkpaths.Removed, Stands: true, Connected: true}, standBy},
+		{"in line, removal of a vanished task", with(func(p *lineFacts) { p.Desired, p.Stands = zkpaths.Removed, true }), leave},
+		{"not in line, task gone", lineFacts{SpecKnown: true, Gone: true, Connected: true}, standBy},
 		{"standing, not first", standing, standBy},
-		{"joined, line not seen yet", with(func(p *place) { p.LineKnown, p.InLine = false, false }), standBy},
-		{"first", with(func(p *place) { p.First = true }), claim},
-		{"first, paused: the primary says so", with(func(p *place) { p.First, p.Desired = true, zkpaths.Paused }), claim},
-		{"first, disconnected", with(func(p *place) { p.First, p.Connected = true, false }), standBy},
-		{"own instance gone", with(func(p *place) { p.InLine = false }), forget},
-		{"task gone", with(func(p *place) { p.Gone = true }), forget},
-		{"being removed", with(func(p *place) { p.Desired = zkpaths.Removed }), leave},
-		{"being removed, first", with(func(p *place) { p.Desired, p.First = zkpaths.Removed, true }), leave},
+		{"joined, line not seen yet", with(func(p *lineFacts) { p.LineKnown, p.InLine = false, false }), standBy},
+		{"first", with(func(p *lineFacts) { p.First = true }), claim},
+		{"first, paused: the primary says so", with(func(p *lineFacts) { p.First, p.Desired = true, zkpaths.Paused }), claim},
+		{"first, disconnected", with(func(p *lineFacts) { p.First, p.Connected = true, false }), standBy},
+		{"own instance gone", with(func(p *lineFacts) { p.InLine = false }), forget},
+		{"task gone", with(func(p *lineFacts) { p.Gone = true }), forget},
+		{"being removed", with(func(p *lineFacts) { p.Desired = zkpaths.Removed }), leave},
+		{"being removed, first", with(func(p *lineFacts) { p.Desired, p.First = zkpaths.Removed, true }), leave},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,46 +46,48 @@ func TestDecideInLine(t *testing.T) {
 }
 
 func TestDecideInTerm(t *testing.T) {
-	dumping := tenure{
+	dumping := termFacts{
 		InLine: true, Desired: zkpaths.Running, Connected: true, Dumping: true,
 		YieldAfter: defaultBounds.unreachable, LastResort: defaultBounds.lastResort,
 	}
-	with := func(change func(*tenure)) tenure {
+	with := func(change func(*termFacts)) termFacts {
 		v := dumping
 		change(&v)
 		return v
 	}
 	tests := []struct {
 		name string
-		in   tenure
+		in   termFacts
 		want termAction
 	}{
 		{"dumping", dumping, carryOn},
-		{"dumping, disconnected: the archive goes on growing", with(func(v *tenure) { v.Connected = false }), carryOn},
-		{"own instance gone", with(func(v *tenure) { v.InLine = false }), endTerm},
-		{"own instance gone while the worker stops", with(func(v *tenure) { v.InLine, v.Stopping = false, true }), endTerm},
-		{"task gone", with(func(v *tenure) { v.Gone = true }), endTerm},
-		{"wedged", with(func(v *tenure) { v.Wedged = true }), resign},
-		{"worker stops", with(func(v *tenure) { v.Stopping = true }), handOver},
-		{"removed", with(func(v *tenure) { v.Desired = zkpaths.Removed }), handOver},
-		{"pause asked for", with(func(v *tenure) { v.Desired = zkpaths.Paused }), endDump},
-		{"paused", with(func(v *tenure) { v.Desired, v.Dumping = zkpaths.Paused, false }), pause},
-		{"switchover", with(func(v *tenure) { v.SwitchAway = true }), yield},
-		{"switchover, disconnected", with(func(v *tenure) { v.SwitchAway, v.Connected = true, false }), carryOn},
-		{"switchover while paused waits", with(func(v *tenure) { v.SwitchAway, v.Desired, v.Dumping = true, zkpaths.Paused, false }), pause},
-		{"spec changed", with(func(v *tenure) { v.DumpStale = true }), endDump},
-		{"no dump", with(func(v *tenure) { v.Dumping, v.RetryDue = false, true }), beginDump},
-		{"no dump, not due", with(func(v *tenure) { v.Dumping = false }), carryOn},
-		{"no dump, disconnected", with(func(v *tenure) { v.Dumping, v.RetryDue, v.Connected = false, true, false }), carryOn},
-		{"away for long, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others, v.Untried = false, defaultBounds.unreachable, true, true }), yield},
-		{"away for long, the others are blocked", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, defaultBounds.unreachable, true }), carryOn},
-		{"away for very long, the others were blocked", with(func(v *tenure) { v.Dumping, v.Away, v.Others = false, defaultBounds.lastResort, true }), yield},
-		{"away for long, alone", with(func(v *tenure) { v.Dumping, v.Away, v.RetryDue = false, defaultBounds.unreachable, true }), beginDump},
-		{"away for a moment, others wait", with(func(v *tenure) { v.Dumping, v.Away, v.Others, v.Untried = false, time.Second, true, true }), carryOn},
-		{"blocked, another has not looked", with(func(v *tenure) { v.Dumping, v.HandOn = false, true }), yield},
-		{"the same, disconnected", with(func(v *tenure) { v.Dumping, v.HandOn, v.Connected = false, true, false }), carryOn},
-		{"the same, looking again", with(func(v *tenure) { v.HandOn = true }), carryOn},
-		{"the same, paused", with(func(v *tenure) { v.Dumping, v.HandOn, v.Desired = false, true, zkpaths.Paused }), pause},
+		{"dumping, disconnected: the archive goes on growing", with(func(v *termFacts) { v.Connected = false }), carryOn},
+		{"own instance gone", with(func(v *termFacts) { v.InLine = false }), endTerm},
+		{"own instance gone while the worker stops", with(func(v *termFacts) { v.InLine, v.Stopping = false, true }), endTerm},
+		{"task gone", with(func(v *termFacts) { v.Gone = true }), endTerm},
+		{"wedged", with(func(v *termFacts) { v.Wedged = true }), resign},
+		{"worker stops", with(func(v *termFacts) { v.Stopping = true }), handOver},
+		{"removed", with(func(v *termFacts) { v.Desired = zkpaths.Removed }), handOver},
+		{"pause asked for", with(func(v *termFacts) { v.Desired = zkpaths.Paused }), endDump},
+		{"paused", with(func(v *termFacts) { v.Desired, v.Dumping = zkpaths.Paused, false }), pause},
+		{"switchover", with(func(v *termFacts) { v.SwitchAway = true }), yield},
+		{"switchover, disconnected", with(func(v *termFacts) { v.SwitchAway, v.Connected = true, false }), carryOn},
+		{"switchover while paused waits", with(func(v *termFacts) { v.SwitchAway, v.Desired, v.Dumping = true, zkpaths.Paused, false }), pause},
+		{"spec changed", with(func(v *termFacts) { v.DumpStale = true }), endDump},
+		{"no dump", with(func(v *termFacts) { v.Dumping, v.RetryDue = false, true }), beginDump},
+		{"no dump, not due", with(func(v *termFacts) { v.Dumping = false }), carryOn},
+		{"no dump, disconnected", with(func(v *termFacts) { v.Dumping, v.RetryDue, v.Connected = false, true, false }), carryOn},
+		{"away for long, others wait", with(func(v *termFacts) {
+			v.Dumping, v.Away, v.Others, v.Untried = false, defaultBounds.unreachable, true, true
+		}), yield},
+		{"away for long, the others are blocked", with(func(v *termFacts) { v.Dumping, v.Away, v.Others = false, defaultBounds.unreachable, true }), carryOn},
+		{"away for very long, the others were blocked", with(func(v *termFacts) { v.Dumping, v.Away, v.Others = false, defaultBounds.lastResort, true }), yield},
+		{"away for long, alone", with(func(v *termFacts) { v.Dumping, v.Away, v.RetryDue = false, defaultBounds.unreachable, true }), beginDump},
+		{"away for a moment, others wait", with(func(v *termFacts) { v.Dumping, v.Away, v.Others, v.Untried = false, time.Second, true, true }), carryOn},
+		{"blocked, another has not looked", with(func(v *termFacts) { v.Dumping, v.HandOn = false, true }), yield},
+		{"the same, disconnected", with(func(v *termFacts) { v.Dumping, v.HandOn, v.Connected = false, true, false }), carryOn},
+		{"the same, looking again", with(func(v *termFacts) { v.HandOn = true }), carryOn},
+		{"the same, paused", with(func(v *termFacts) { v.Dumping, v.HandOn, v.Desired = false, true, zkpaths.Paused }), pause},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,7 +23,7 @@ type member struct {
 	task string
 	log  zerolog.Logger
 
-	tally *tally
+	meter *taskMeter
 
 	// What is observed. specs and line are the newest seen.
 	specs     <-chan coord.SpecView
@@ -48,7 +48,7 @@ type member struct {
 
 func newMember(w *Worker, sess *coord.Session, task string) *member {
 	return &member{
-		w: w, sess: sess, task: task, tally: w.meters.of(task), yieldAfter: w.bounds.unreachable,
+		w: w, sess: sess, task: task, meter: w.meters.of(task), yieldAfter: w.bounds.unreachable,
 		log: w.log.With().Str("task", task).Logger(),
 	}
 }
@@ -87,8 +87,8 @@ func (m *member) step(stop, alive context.Context) error {
 	return nil
 }
 
-func (m *member) observed() place {
-	p := place{
+func (m *member) observed() lineFacts {
+	p := lineFacts{
 		SpecKnown: m.specKnown, Gone: m.spec.Gone, Desired: m.spec.Spec.Desired, Stands: m.stands() > 0,
 		Joined: m.inst != nil, LineKnown: m.inst != nil && m.lineKnown,
 		Connected: m.sess.Disconnected() == 0,
@@ -140,7 +140,7 @@ func (m *member) enter(inst *coord.Instance) {
 	m.forget()
 	ctx, cancel := context.WithCancel(context.Background())
 	m.inst, m.unfollow, m.lines = inst, cancel, m.sess.FollowLine(ctx, m.task)
-	m.tally.become(roleStandby)
+	m.meter.become(roleStandby)
 }
 
 func (m *member) forget() {
@@ -153,7 +153,7 @@ func (m *member) forget() {
 		}
 	}
 	m.inst, m.lines, m.line, m.lineKnown = nil, nil, nil, false
-	m.tally.become("")
+	m.meter.become("")
 }
 
 // leave takes the own instance out of the line, and the task's nodes away when
@@ -195,10 +195,10 @@ func (m *member) serveTerm(stop, alive, busy context.Context) error {
 	}
 	m.failures, m.answered, m.steppedAside = 0, false, false
 	m.yieldAfter, m.yielded = nextYieldAfter(m.yieldAfter, m.w.bounds.unreachable, m.yielded, status.Transitions), 0
-	m.tally.claimed(status)
+	m.meter.claimed(status)
 	m.log.Info().Int64("term", t.Number()).Str("instance", m.inst.Place().Name).Msg("became primary")
 	next, err := newTerm(m, t, status).run(stop, alive)
-	m.tally.become(roleStandby)
+	m.meter.become(roleStandby)
 	if next != nil {
 		m.enter(next)
 	}
@@ -274,7 +274,7 @@ func (m *member) sawSpec(v coord.SpecView, ok bool) {
 		m.removed = time.Now()
 	}
 	if !v.Gone {
-		m.tally.leaving.Store(v.Spec.Desired == zkpaths.Removed)
+		m.meter.leaving.Store(v.Spec.Desired == zkpaths.Removed)
 	}
 }
 
@@ -296,7 +296,7 @@ func (m *member) note(err error) {
 		m.log.Debug().Err(err).Msg("the task is not removed yet; trying again")
 		return
 	}
-	m.tally.erred(err)
+	m.meter.erred(err)
 	if text := err.Error(); text != m.said && m.sess.Err() == nil {
 		m.said = text
 		m.log.Warn().Err(err).Str("hint", failure.Hint(err)).Msg("cannot serve the task yet; trying again")

@@ -15,7 +15,7 @@ type meteredStore struct {
 	archive.Store
 	scheme string
 	meters *meters
-	tally  *tally
+	meter  *taskMeter
 	step   func()
 }
 
@@ -29,7 +29,7 @@ func (m *member) openStore(url string, step func()) (archive.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return meteredStore{store, scheme, m.w.meters, m.tally, step}, nil
+	return meteredStore{store, scheme, m.w.meters, m.meter, step}, nil
 }
 
 func (s meteredStore) Create(ctx context.Context, name string, parts ...[]byte) error {
@@ -38,7 +38,7 @@ func (s meteredStore) Create(ctx context.Context, name string, parts ...[]byte) 
 	s.did("create", time.Since(began), err)
 	if err == nil {
 		for _, part := range parts {
-			s.tally.storedBytes.Add(int64(len(part)))
+			s.meter.storedBytes.Add(int64(len(part)))
 		}
 	}
 	return err

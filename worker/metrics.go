@@ -30,7 +30,7 @@ var (
 var storeBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
 // meters is what a worker shows at /metrics: docs/metrics.md describes all of it.
-// A task's series are read from its tally at each scrape, so that they cost nothing
+// A task's series are read from its taskMeter at each scrape, so that they cost nothing
 // in between.
 type meters struct {
 	registry    *prometheus.Registry
@@ -39,8 +39,8 @@ type meters struct {
 	expirations prometheus.Counter
 	descs       []*prometheus.Desc // of taskMetrics
 
-	mu      sync.Mutex
-	tallies map[string]*tally // by task
+	mu     sync.Mutex
+	byTask map[string]*taskMeter // by task
 }
 
 func newMeters(w *Worker) *meters {
@@ -56,7 +56,7 @@ func newMeters(w *Worker) *meters {
 		expirations: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "zookeeper_session_expirations_total", Help: "ZooKeeper sessions that the ensemble has expired.",
 		}),
-		tallies: map[string]*tally{},
+		byTask: map[string]*taskMeter{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1: which program this is.",
@@ -78,30 +78,30 @@ func newMeters(w *Worker) *meters {
 	return m
 }
 
-// keep makes the tallies those of the tasks, and of those that have vanished: what is
+// keep has one taskMeter for each of the tasks, and of those that have vanished: what is
 // new begins at 0, what was removed is seen no more.
 func (m *meters) keep(tasks, vanished map[string]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.tallies, func(task string, _ *tally) bool { return !tasks[task] && !vanished[task] })
+	maps.DeleteFunc(m.byTask, func(task string, _ *taskMeter) bool { return !tasks[task] && !vanished[task] })
 	for task := range tasks {
-		if m.tallies[task] == nil {
-			m.tallies[task] = newTally()
+		if m.byTask[task] == nil {
+			m.byTask[task] = newTaskMeter()
 		}
 	}
-	for task, t := range m.tallies {
+	for task, t := range m.byTask {
 		t.vanished.Store(vanished[task])
 	}
 }
 
-// of returns a task's tally. That of a task which is gone is not seen anywhere.
-func (m *meters) of(task string) *tally {
+// of returns a task's taskMeter. That of a task which is gone is not seen anywhere.
+func (m *meters) of(task string) *taskMeter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t := m.tallies[task]; t != nil {
+	if t := m.byTask[task]; t != nil {
 		return t
 	}
-	return newTally()
+	return newTaskMeter()
 }
 
 // A taskReading is a reading with its task's id.
@@ -113,11 +113,11 @@ type taskReading struct {
 // read returns a reading of every task, by their ids.
 func (m *meters) read() []taskReading {
 	m.mu.Lock()
-	tallies := maps.Clone(m.tallies)
+	byTask := maps.Clone(m.byTask)
 	m.mu.Unlock()
 	var readings []taskReading
-	for _, task := range slices.Sorted(maps.Keys(tallies)) {
-		readings = append(readings, taskReading{tallies[task].read(), task})
+	for _, task := range slices.Sorted(maps.Keys(byTask)) {
+		readings = append(readings, taskReading{byTask[task].read(), task})
 	}
 	return readings
 }

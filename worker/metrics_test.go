@@ -201,21 +201,21 @@ func TestErrorsAreCountedByReason(t *testing.T) {
 	storeErr := &archive.StoreError{Store: "file:///x", Op: "open", Err: errors.New("stale")}
 	tests := []struct {
 		name   string
-		count  func(*tally)
+		count  func(*taskMeter)
 		reason string
 	}{
-		{"source", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedByTrouble, Reason: dump.ReasonSource}) }, "source-away"},
-		{"store", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedByTrouble, Reason: dump.ReasonStore}) }, "store-away"},
-		{"conflict", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedByConflict}) }, "conflict"},
-		{"cut off", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedCutOff}) }, "coordination"},
-		{"blocked", func(y *tally) { y.ended(dump.Ending{Kind: dump.EndedBlocked, Reason: zkpaths.BlockedPurged}) }, "purged"},
-		{"claim", func(y *tally) { y.erred(coord.ErrLost) }, "coordination"},
-		{"claim, blocked", func(y *tally) { y.erred(dump.Blocked(zkpaths.BlockedBadSpec, errors.New("p"), "h")) }, "bad-spec"},
-		{"rebuild", func(y *tally) { y.erred(storeErr) }, "store-away"},
-		{"unknown", func(y *tally) { y.errors.add("never heard of") }, "other"},
+		{"source", func(y *taskMeter) { y.ended(dump.Ending{Kind: dump.EndedByTrouble, Reason: dump.ReasonSource}) }, "source-away"},
+		{"store", func(y *taskMeter) { y.ended(dump.Ending{Kind: dump.EndedByTrouble, Reason: dump.ReasonStore}) }, "store-away"},
+		{"conflict", func(y *taskMeter) { y.ended(dump.Ending{Kind: dump.EndedByConflict}) }, "conflict"},
+		{"cut off", func(y *taskMeter) { y.ended(dump.Ending{Kind: dump.EndedCutOff}) }, "coordination"},
+		{"blocked", func(y *taskMeter) { y.ended(dump.Ending{Kind: dump.EndedBlocked, Reason: zkpaths.BlockedPurged}) }, "purged"},
+		{"claim", func(y *taskMeter) { y.erred(coord.ErrLost) }, "coordination"},
+		{"claim, blocked", func(y *taskMeter) { y.erred(dump.Blocked(zkpaths.BlockedBadSpec, errors.New("p"), "h")) }, "bad-spec"},
+		{"rebuild", func(y *taskMeter) { y.erred(storeErr) }, "store-away"},
+		{"unknown", func(y *taskMeter) { y.errors.add("never heard of") }, "other"},
 	}
 	for _, test := range tests {
-		y := newTally()
+		y := newTaskMeter()
 		test.count(y)
 		for reason, n := range y.errors {
 			if want := number(reason == test.reason); float64(n.Load()) != want {
@@ -223,7 +223,7 @@ func TestErrorsAreCountedByReason(t *testing.T) {
 			}
 		}
 	}
-	y := newTally()
+	y := newTaskMeter()
 	y.ended(dump.Ending{})
 	y.ended(dump.Ending{Kind: dump.EndedFenced})
 	y.wrote(coord.ErrFenced)
@@ -288,7 +288,7 @@ func TestSeriesFollowTheDumps(t *testing.T) {
 }
 
 func TestGapsAreCounted(t *testing.T) {
-	y := newTally()
+	y := newTaskMeter()
 	gap := archive.Timeline{Reason: archive.ReasonGap, Gap: &archive.Gap{}}
 	y.sawTimelines([]archive.Timeline{{Reason: archive.ReasonFirst}, gap})
 	y.began(archive.Timeline{Reason: archive.ReasonOtherSource}) // without a gap
@@ -314,7 +314,7 @@ func TestStoresAreMeasured(t *testing.T) {
 		}
 		return inner, nil
 	}
-	m := &member{w: w, tally: w.meters.of("orders")}
+	m := &member{w: w, meter: w.meters.of("orders")}
 	steps := 0
 	step := func() { steps++ }
 	if _, err := m.openStore("/gone", step); err == nil {
@@ -366,7 +366,7 @@ func TestMeteredStoreIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) archive.Store {
 		w := newMeteredWorker(t, "orders")
 		w.cfg.OpenStore = func(url string) (archive.Store, error) { return dirstore.Open(url) }
-		store, err := (&member{w: w, tally: w.meters.of("orders")}).openStore(t.TempDir(), func() {})
+		store, err := (&member{w: w, meter: w.meters.of("orders")}).openStore(t.TempDir(), func() {})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func TestRebuildWaitsForDurability(t *testing.T) {
 	faulty.FailSync(1, nil)
 	w := newMeteredWorker(t, "orders")
 	w.cfg.OpenStore = func(string) (archive.Store, error) { return faulty, nil }
-	m := &member{w: w, task: "orders", tally: w.meters.of("orders")}
+	m := &member{w: w, task: "orders", meter: w.meters.of("orders")}
 	if got, err := m.rebuild(t.Context(), ""); !errors.Is(err, storetest.ErrInjected) {
 		t.Errorf("got %+v, %v, want the error of the sync", got, err)
 	}

@@ -47,7 +47,7 @@ func (t *term) say(state, reason, detail, hint string) zkpaths.Status {
 	if t.dump != nil {
 		t.dump.Progress().Describe(&s)
 	}
-	t.m.tally.say(s)
+	t.m.meter.say(s)
 	return s
 }
 

@@ -130,7 +130,7 @@ func (m *member) refuse(ctx context.Context, status zkpaths.Status, block *dump.
 	r := goRound(status.Findings, block.Reason, own, m.line, time.Now())
 	status = status.Say(r.state(status.State, zkpaths.StateStopped), own, status.Term, time.Now(), block.Reason, block.Error(), block.Hint())
 	status.Findings, status.SeenServer = r.findings, ""
-	m.tally.say(status)
+	m.meter.say(status)
 	if !r.handOn {
 		return errors.Join(block, m.inst.SetStatus(ctx, status))
 	}
@@ -157,7 +157,7 @@ func (m *member) stepBack(ctx context.Context, last *zkpaths.Status, block *dump
 		return errors.Join(block, err)
 	}
 	m.log.Warn().Err(block).Str("reason", block.Reason).Str("hint", block.Hint()).Msg("cannot claim the task; leaving it to the next in line")
-	m.tally.erred(block)
+	m.meter.erred(block)
 	m.enter(next)
 	return fmt.Errorf("%w: %w", errHandedOn, block)
 }

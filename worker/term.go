@@ -14,7 +14,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A term is one tenure as primary of a task. It keeps a dump going while the
+// A term is one worker's time as primary of a task. It keeps a dump going while the
 // operator wants one, says in the status how it fares, and ends when it is
 // replaced, hands over or yields.
 type term struct {
@@ -64,9 +64,9 @@ func (t *term) run(stop, alive context.Context) (next *coord.Instance, cause err
 	return nil, cmp.Or(t.broken, t.m.sess.Err())
 }
 
-func (t *term) observed() tenure {
+func (t *term) observed() termFacts {
 	own := t.m.inst.Place()
-	v := tenure{
+	v := termFacts{
 		Gone: t.m.spec.Gone, Desired: t.m.spec.Spec.Desired,
 		InLine:     !t.replaced,
 		SwitchAway: switchAway(t.m.line, own, t.m.spec.Spec.SwitchoverTo),
@@ -169,7 +169,7 @@ func (t *term) bounded(ctx context.Context, do func(context.Context) error) erro
 	ctx, cancel := context.WithTimeout(ctx, t.m.sess.Timeout())
 	defer cancel()
 	err := do(ctx)
-	t.m.tally.wrote(err)
+	t.m.meter.wrote(err)
 	return err
 }
 

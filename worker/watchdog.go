@@ -30,7 +30,7 @@ func (w *watchdog) look(moved int64, waiting bool, now time.Time, bound time.Dur
 // resign leaves the line without a word, because something hangs that cannot be
 // waited for.
 func (t *term) resign(ctx context.Context) error {
-	t.m.tally.errors.add(reasonWedged)
+	t.m.meter.errors.add(reasonWedged)
 	t.log.Error().Dur("for", t.m.w.bounds.wedge).Msg("no byte moves although there are some to move; leaving the line")
 	for {
 		changed := t.m.sess.Changed()

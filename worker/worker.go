@@ -12,7 +12,7 @@
 //
 //	Worker   one process: a session at a time, a member for each task
 //	member   one task's line: stands by, claims a term when first
-//	term     one tenure as primary: keeps a dump going, reports, yields
+//	term     one worker's time as primary: keeps a dump going, reports, yields
 //	dump     one attempt to archive: a package of its own
 //
 // What to do next is decided by pure functions (decide.go, round.go, attempts.go); the

@@ -65,7 +65,7 @@ func TestJudgeClosed(t *testing.T) {
 			if tt.answer != "" {
 				acceptFor(&s, tt.answer, tt.to, tt.seen)
 			}
-			got, err := judge(s)
+			got, err := planFor(s)
 			reason := ""
 			if IsBlocked(err) {
 				reason = classify(err).Reason
@@ -91,7 +91,7 @@ func TestJudgeClosedAfterTheStream(t *testing.T) {
 	s := archived(t)
 	s.Found = archive.ReasonDiverged
 	closedFor(&s, archive.ReasonOtherSource, uuidB)
-	if _, err := judge(s); err == nil || classify(err).Reason != zkpaths.BlockedClosed || strings.Contains(err.Error(), "may well") {
+	if _, err := planFor(s); err == nil || classify(err).Reason != zkpaths.BlockedClosed || strings.Contains(err.Error(), "may well") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -71,7 +71,7 @@ type Before struct {
 	Corrupt *source.CorruptError
 }
 
-// A Term is the tenure as primary that a dump is for. Its writes are fenced: they fail
+// A Term is the time as primary that a dump is for. Its writes are fenced: they fail
 // with coord.ErrFenced once another worker is primary, and with coord.ErrDisconnected
 // while ZooKeeper is away.
 type Term interface {
@@ -205,7 +205,7 @@ func (d *Dump) run() error {
 	}
 	d.server = s.Server
 	d.progress.sawFiles(s.Files)
-	plan, err := judge(s)
+	plan, err := planFor(s)
 	if err != nil {
 		return err
 	}

@@ -52,9 +52,9 @@ type plan struct {
 	Begin string
 }
 
-// judge decides how a dump goes on from what is archived. Where it does not
+// planFor decides how a dump goes on from what is archived. Where it does not
 // fit the source, that is a *BlockedError, unless the operator has answered it.
-func judge(s facts) (plan, error) {
+func planFor(s facts) (plan, error) {
 	if s.End.Timeline == 0 {
 		return firstPlan(s)
 	}
@@ -196,10 +196,10 @@ func blockedPurged(end archive.End, oldest string) error {
 		fmt.Errorf("the source has purged what comes next, %s:%d; its oldest file is %s", end.File, end.Offset, oldest), hintPurged)
 }
 
-// judgePrevious decides on a file that none before it proves, by the previous
+// provePrevious decides on a file that none before it proves, by the previous
 // GTIDs that it begins with, nil when it has none; or by what the source had executed
 // before it.
-func judgePrevious(previous *gtid.Set, s facts, file string) error {
+func provePrevious(previous *gtid.Set, s facts, file string) error {
 	switch {
 	case previous != nil && previous.Equal(s.End.GTIDSet), executedBefore(s, file):
 		return nil

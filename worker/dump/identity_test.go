@@ -207,7 +207,7 @@ func TestJudge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := archived(t)
 			tt.change(&s)
-			got, err := judge(s)
+			got, err := planFor(s)
 			var b *BlockedError
 			if errors.As(err, &b) != (tt.blocked != "") || b != nil && b.Reason != tt.blocked {
 				t.Fatalf("err = %v, want blocked %q", err, tt.blocked)
@@ -304,7 +304,7 @@ func TestJudgePrevious(t *testing.T) {
 	for _, tt := range tests {
 		s := archived(t)
 		tt.change(&s)
-		if err := judgePrevious(mysqlSet(t, tt.previous), s, "other-bin.000001"); (err == nil) != tt.proven {
+		if err := provePrevious(mysqlSet(t, tt.previous), s, "other-bin.000001"); (err == nil) != tt.proven {
 			t.Errorf("%s: %v, want proven: %v", tt.name, err, tt.proven)
 		}
 	}

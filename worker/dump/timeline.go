@@ -23,7 +23,7 @@ func (d *Dump) settle(arch *archive.Archive, s facts, plan plan, stream stream, 
 	d.progress.received.Add(int64(len(c.buf)))
 	previous, _ := stream.Previous()
 	if plan.MatchPrevious {
-		return d.endFile(arch, s, plan, judgePrevious(previous, s, plan.Start.File))
+		return d.endFile(arch, s, plan, provePrevious(previous, s, plan.Start.File))
 	}
 	tl := newTimeline(s, plan.Begin, plan.Start.File, previous)
 	tl.CreatedAt, tl.Term, tl.ServerID = time.Now(), d.cfg.Term.Number(), d.cfg.ServerID

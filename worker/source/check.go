@@ -7,9 +7,9 @@ import (
 	"binkeeper/internal/gtid"
 )
 
-// judge checks an event and takes it into the stream's state. s.event says then what
+// check checks an event and takes it into the stream's state. s.event says then what
 // it is: Data, to be handed out, or what is not in the file.
-func (s *Stream) judge(event []byte) error {
+func (s *Stream) check(event []byte) error {
 	if len(event) < binlog.HeaderSize {
 		return s.corrupt("event of %d bytes", len(event))
 	}

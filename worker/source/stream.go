@@ -36,7 +36,7 @@ type Stream struct {
 	ended   string // the file that a rotate event has named, until it begins
 	large   largeEvent
 	tracker binlog.Tracker
-	header  binlog.Header // of the event that is judged
+	header  binlog.Header // of the event that is checked
 	event   Event         // what take has come to
 }
 
@@ -135,8 +135,8 @@ func (s *Stream) corrupt(format string, args ...any) error {
 	return &CorruptError{File: s.file, Offset: s.offset, Problem: fmt.Sprintf(format, args...)}
 }
 
-// take reads a packet and judges what is in it. A packet that fits the read buffer
-// is judged in place, and copied once.
+// take reads a packet and checks what is in it. A packet that fits the read buffer
+// is checked in place, and copied once.
 func (s *Stream) take(buf []byte, until time.Time) ([]byte, error) {
 	p := &s.packets
 	if s.large.active {
@@ -161,7 +161,7 @@ func (s *Stream) take(buf []byte, until time.Time) ([]byte, error) {
 	if size == 0 || payload[0] != 0 {
 		return buf, s.refusal(payload)
 	}
-	if err := s.judge(payload[1:]); err != nil || s.event.Kind != Data {
+	if err := s.check(payload[1:]); err != nil || s.event.Kind != Data {
 		return buf, err
 	}
 	if s.event.Start == 0 {
@@ -236,7 +236,7 @@ func (s *Stream) takeLarge(buf []byte, until time.Time) ([]byte, error) {
 		l.kept = into
 		return buf, err
 	}
-	err = s.judge(into[start:])
+	err = s.check(into[start:])
 	own := l.kept != nil
 	*l = largeEvent{}
 	switch {

@@ -67,10 +67,10 @@ type figures interface {
 	IsOpen() bool
 }
 
-// A tally is what this process has done for one task, and how the task stands as
+// A taskMeter is what this process has done for one task, and how the task stands as
 // far as this worker knows. It outlives members, terms and dumps: its counts only
 // grow while the worker serves the task.
-type tally struct {
+type taskMeter struct {
 	takeovers, reconnects, checkpoints, fenced, storedBytes atomic.Int64
 	errors, gaps                                            counts
 	leaving                                                 atomic.Bool // the newest spec says that the task is to be removed
@@ -85,12 +85,12 @@ type tally struct {
 	progress figures   // of the one that has not; nil: there is none
 }
 
-func newTally() *tally {
-	return &tally{errors: newCounts(errorReasons), gaps: newCounts(gapReasons)}
+func newTaskMeter() *taskMeter {
+	return &taskMeter{errors: newCounts(errorReasons), gaps: newCounts(gapReasons)}
 }
 
 // become records a role without a task to answer for: standby, or none.
-func (t *tally) become(role string) {
+func (t *taskMeter) become(role string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.role = role
@@ -99,7 +99,7 @@ func (t *tally) become(role string) {
 }
 
 // claimed records a new term.
-func (t *tally) claimed(s zkpaths.Status) {
+func (t *taskMeter) claimed(s zkpaths.Status) {
 	t.takeovers.Add(1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,21 +107,21 @@ func (t *tally) claimed(s zkpaths.Status) {
 }
 
 // say records what this worker says of the task.
-func (t *tally) say(s zkpaths.Status) {
+func (t *taskMeter) say(s zkpaths.Status) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.status = s
 }
 
 // begin makes p the progress of the dump that is under way.
-func (t *tally) begin(p figures) {
+func (t *taskMeter) begin(p figures) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.progress = p
 }
 
 // end keeps what has gone through the dump, which has ended.
-func (t *tally) end() {
+func (t *taskMeter) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.past = t.past.Plus(t.progress.Flow())
@@ -131,7 +131,7 @@ func (t *tally) end() {
 }
 
 // erred counts what kept a member from serving the task.
-func (t *tally) erred(err error) {
+func (t *taskMeter) erred(err error) {
 	block, store := (*dump.BlockedError)(nil), (*archive.StoreError)(nil)
 	switch {
 	case errors.As(err, &block):
@@ -144,7 +144,7 @@ func (t *tally) erred(err error) {
 }
 
 // ended counts how a dump has ended.
-func (t *tally) ended(e dump.Ending) {
+func (t *taskMeter) ended(e dump.Ending) {
 	switch e.Kind {
 	case dump.EndedInOrder, dump.EndedByPanic: // which the member counts
 	case dump.EndedFenced:
@@ -159,14 +159,14 @@ func (t *tally) ended(e dump.Ending) {
 }
 
 // wrote counts a write of the term's that was refused.
-func (t *tally) wrote(err error) {
+func (t *taskMeter) wrote(err error) {
 	if errors.Is(err, coord.ErrFenced) {
 		t.fenced.Add(1)
 	}
 }
 
 // committed counts a checkpoint, or that ZooKeeper has refused one.
-func (t *tally) committed(err error) {
+func (t *taskMeter) committed(err error) {
 	if err == nil {
 		t.checkpoints.Add(1)
 	} else if errors.As(err, new(*coord.RefusedError)) {
@@ -175,7 +175,7 @@ func (t *tally) committed(err error) {
 }
 
 // sawTimelines counts the gaps that the archive has recorded.
-func (t *tally) sawTimelines(timelines []archive.Timeline) {
+func (t *taskMeter) sawTimelines(timelines []archive.Timeline) {
 	open := 0
 	for _, tl := range timelines {
 		if tl.Gap != nil {
@@ -188,7 +188,7 @@ func (t *tally) sawTimelines(timelines []archive.Timeline) {
 }
 
 // began records a new timeline in the archive.
-func (t *tally) began(tl archive.Timeline) {
+func (t *taskMeter) began(tl archive.Timeline) {
 	if tl.Gap == nil {
 		return
 	}
@@ -198,21 +198,21 @@ func (t *tally) began(tl archive.Timeline) {
 	t.gapsOpen++
 }
 
-// A reading is a tally at one moment.
+// A reading is a taskMeter at one moment.
 type reading struct {
-	*tally   // its counters
-	role     string
-	status   zkpaths.Status
-	files    dump.SourceFiles
-	gapsOpen int
-	flow     dump.Flow
-	open     bool // the dump is open and proven
+	*taskMeter // its counters
+	role       string
+	status     zkpaths.Status
+	files      dump.SourceFiles
+	gapsOpen   int
+	flow       dump.Flow
+	open       bool // the dump is open and proven
 }
 
-func (t *tally) read() reading {
+func (t *taskMeter) read() reading {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := reading{tally: t, role: t.role, status: t.status, files: t.files, gapsOpen: t.gapsOpen, flow: t.past}
+	r := reading{taskMeter: t, role: t.role, status: t.status, files: t.files, gapsOpen: t.gapsOpen, flow: t.past}
 	if t.progress != nil {
 		t.progress.Describe(&r.status)
 		r.files = t.progress.SourceFiles()
