@@ -37,7 +37,7 @@ type attemptFixture struct {
 	folder archive.Store // what is stored, without the faults that cfg.OpenStore's may have
 	term   *fakeTerm
 	cfg    Config
-	log    bytes.Buffer // to be read after the attempt
+	log    *attemptLog
 }
 
 // withSource runs a test of attempts in a bubble.
@@ -47,7 +47,7 @@ func withSource(t *testing.T, test func(f *attemptFixture)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &attemptFixture{T: t, source: mysqltest.New(mysqltest.Identity{UUID: uuidA, ServerID: 7}), folder: folder}
+		f := &attemptFixture{T: t, source: mysqltest.New(mysqltest.Identity{UUID: uuidA, ServerID: 7}), folder: folder, log: new(attemptLog)}
 		defer f.source.Close()
 		f.term = &fakeTerm{number: 1, changed: make(chan struct{}), fixture: f}
 		f.cfg = Config{
@@ -61,7 +61,7 @@ func withSource(t *testing.T, test func(f *attemptFixture)) {
 			ResolvePassword: func(string) (string, []string, error) { return mysqltest.Password, nil, nil },
 			Sweeping:        make(chan struct{}, 1),
 			Bounds:          Bounds{Address: addressInterval, SecondLook: secondLook},
-			Logger:          zerolog.New(&f.log),
+			Logger:          zerolog.New(f.log),
 		}
 		test(f)
 	})
@@ -110,7 +110,7 @@ func (f *attemptFixture) over(d *Dump) Ending {
 	select {
 	case <-d.Done():
 	case <-time.After(time.Hour):
-		f.Fatalf("after an hour the attempt goes on:\n%s", &f.log)
+		f.Fatalf("after an hour the attempt goes on:\n%s", f.log)
 	}
 	e := d.Ending()
 	b := &f.cfg.Before
@@ -281,6 +281,24 @@ func (t *fakeTerm) commits() (at []time.Time, tried int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append(at, t.at...), t.tried
+}
+
+// An attemptLog is what attempts log. It may be read while they run.
+type attemptLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *attemptLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *attemptLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 type ignoring struct{}

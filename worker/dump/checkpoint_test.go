@@ -126,7 +126,7 @@ func TestRefusedCheckpoints(t *testing.T) {
 			f.Errorf("%d commits were tried in a minute, want %d", tried-before, want)
 		}
 		if got := strings.Count(f.log.String(), "no checkpoint now"); got != 1 {
-			f.Errorf("it was said %d times:\n%s", got, &f.log)
+			f.Errorf("it was said %d times:\n%s", got, f.log)
 		}
 		f.term.back()
 		time.Sleep(backoff.Delay(100))

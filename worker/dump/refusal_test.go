@@ -71,7 +71,7 @@ func TestGTIDModeOfTheSource(t *testing.T) {
 		refuses.Store(true)
 		d := f.open()
 		if !strings.Contains(f.log.String(), "in its present gtid_mode; its end is the same") {
-			f.Errorf("nothing is said of it:\n%s", &f.log)
+			f.Errorf("nothing is said of it:\n%s", f.log)
 		}
 		before := f.end().Offset
 		f.source.Commit(100)
