@@ -15,6 +15,7 @@ import (
 
 	"binkeeper/archive"
 	"binkeeper/archive/storetest"
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -281,14 +282,14 @@ func TestAppendRace(t *testing.T) {
 
 func TestResume(t *testing.T) {
 	b := newBuilder(t)
-	if got, want := b.end.Resume(), (archive.Resume{File: file(1)}); got != want {
+	if got, want := b.end.Resume(), (binlog.Start{File: file(1)}); got != want {
 		t.Errorf("without segments: got %+v, want %+v", got, want)
 	}
 	seg := b.segment(b.end, 100)
 	seg.Meta.OverlapStart, seg.Meta.OverlapHash = 40, archive.Hash([]byte("overlap"))
 	seg.Meta.OpenTransaction = uuid + ":2"
 	b.append(seg)
-	overlap := archive.Overlap{From: 40, To: 100, Hash: archive.Hash([]byte("overlap")), Open: uuid + ":2"}
+	overlap := binlog.Overlap{From: 40, To: 100, Hash: archive.Hash([]byte("overlap")), Open: uuid + ":2"}
 	check := func(what string) {
 		t.Helper()
 		for _, end := range []archive.End{b.end, b.walk(nil), b.walk(b.end.Hint())} {

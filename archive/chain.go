@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 )
 
@@ -50,28 +51,13 @@ func (e End) Hint() *Hint {
 	return &Hint{Timeline: e.Timeline, File: e.Last.File, SegmentStart: e.Last.Start, Position: e.Last.End, GTIDSet: e.GTIDSet.String()}
 }
 
-// A Resume says where a dump must begin to go on from a chain's end.
-type Resume struct {
-	File    string
-	Overlap *Overlap // nil: nothing is archived, the dump begins at byte 0
-}
-
-// An Overlap is what a resumed dump must send once more, equal to what is
-// archived, before it may go on. NextFile is set when the file ends at To.
-type Overlap struct {
-	From, To int64  // offsets in the file
-	Hash     string // of the bytes [From, To)
-	Open     string // the GTID that is open at To, or ""
-	NextFile string
-}
-
 // Resume returns where a dump must begin to go on from e. As long as nothing of
 // the next file is archived, that is in the file before it.
-func (e End) Resume() Resume {
+func (e End) Resume() binlog.Start {
 	if !e.HasLast {
-		return Resume{File: e.File}
+		return binlog.Start{File: e.File}
 	}
-	return Resume{e.Last.File, &Overlap{
+	return binlog.Start{File: e.Last.File, Overlap: &binlog.Overlap{
 		From: e.Last.OverlapStart, To: e.Last.End, Hash: e.Last.OverlapHash,
 		Open: e.Last.OpenTransaction, NextFile: e.Last.NextFile,
 	}}

@@ -49,7 +49,7 @@ func TestServedTask(t *testing.T) {
 		t.Errorf("workers: %+v", workers)
 	}
 
-	blocked(ctx, t, term, zkpaths.BlockedDiverged)
+	blocked(ctx, t, primary, term, zkpaths.BlockedDiverged)
 	if _, stderr := o.run(cli.Conflict, "task", "resume", "orders", "--accept-gap"); !strings.Contains(stderr, "--accept-new-timeline") {
 		t.Errorf("the error does not name the right answer: %s", stderr)
 	}
@@ -146,9 +146,8 @@ func claim(ctx context.Context, t *testing.T, i *coord.Instance) *coord.Term {
 	return term
 }
 
-func blocked(ctx context.Context, t *testing.T, term *coord.Term, reason string) {
+func blocked(ctx context.Context, t *testing.T, i *coord.Instance, term *coord.Term, reason string) {
 	t.Helper()
-	i := term.Instance()
 	said := status(ctx, t, i).Say(zkpaths.StateBlocked, i.Place(), term.Number(), time.Now(), reason, "", "")
 	said.SeenServer = "seen"
 	if err := term.SetStatus(ctx, said); err != nil {

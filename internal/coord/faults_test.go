@@ -58,7 +58,7 @@ func TestSessionExpiresDuringACommit(t *testing.T) {
 			}
 			next := mustClaim(t, standby)
 			p.Retarget(standalone)
-			<-term.Instance().session.Done()
+			<-term.own.session.Done()
 			if err := term.Commit(t.Context(), at(2)); !errors.Is(err, ErrExpired) {
 				t.Errorf("commit of the expired session: %v, want ErrExpired", err)
 			}

@@ -14,16 +14,16 @@ import (
 func TestMarkStopped(t *testing.T) {
 	_, term, beside := primary(t)
 	standby := join(t, beside, "orders", "2")
-	line := []zkpaths.Place{term.Instance().Place(), standby.Place()}
+	line := []zkpaths.Place{term.own.Place(), standby.Place()}
 	if err := standby.MarkStopped(t.Context(), line); err != nil || look(t, beside, "orders").Status.State != zkpaths.StateStarting {
 		t.Errorf("the primary is in the line: %v", err)
 	}
-	raw(t, beside).remove(term.Instance().path())
+	raw(t, beside).remove(term.own.path())
 	if err := standby.MarkStopped(t.Context(), line[1:]); err != nil {
 		t.Error(err)
 	}
 	stopped := look(t, beside, "orders")
-	if stopped.Status.State != zkpaths.StateStopped || stopped.Status.Instance != term.Instance().Place().Name {
+	if stopped.Status.State != zkpaths.StateStopped || stopped.Status.Instance != term.own.Place().Name {
 		t.Errorf("status %+v", stopped.Status)
 	}
 	if err := standby.MarkStopped(t.Context(), line[1:]); err != nil || look(t, beside, "orders").StatusVersion != stopped.StatusVersion {
@@ -42,17 +42,17 @@ func TestMarkStopped(t *testing.T) {
 
 func TestLineDeletedAndMadeAgain(t *testing.T) {
 	_, term, beside := primary(t)
-	s := term.Instance().session
+	s := term.own.session
 	s.relist = 200 * time.Millisecond
 	line := s.FollowLine(t.Context(), "orders")
 	if got := next(t, line, time.Second); len(got) != 1 {
 		t.Fatalf("line %v", got)
 	}
-	raw(t, beside).remove(term.Instance().path())
+	raw(t, beside).remove(term.own.path())
 	raw(t, beside).remove("/tasks/orders/instance")
 	eventually(t, time.Second, "an empty line", func() bool { return len(next(t, line, time.Second)) == 0 })
 	again := join(t, s, "orders", "1")
-	if again.Place().Seq != 0 || again.Place().Name != term.Instance().Place().Name {
+	if again.Place().Seq != 0 || again.Place().Name != term.own.Place().Name {
 		t.Fatalf("place %+v: the sequence has not begun again", again.Place())
 	}
 	eventually(t, time.Second, "the new line", func() bool { return len(next(t, line, time.Second)) == 1 })

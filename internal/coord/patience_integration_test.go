@@ -250,7 +250,7 @@ func silentFrom(matches func(faults.Packet) bool) faults.Script {
 func insist(t *testing.T, term *Term, c zkpaths.LastCommit) {
 	t.Helper()
 	for {
-		changed := term.Instance().session.Changed()
+		changed := term.own.session.Changed()
 		err := term.Commit(t.Context(), c)
 		if err == nil {
 			return

@@ -28,8 +28,8 @@ func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 		"status":     func() error { return term.SetStatus(t.Context(), zkpaths.Status{}) },
 		"hand over":  func() error { return term.HandOver(t.Context(), zkpaths.Status{}) },
 		"resign":     func() error { return term.Resign(t.Context()) },
-		"leave":      func() error { return term.Instance().Leave(t.Context()) },
-		"own status": func() error { return term.Instance().SetStatus(t.Context(), zkpaths.Status{}) },
+		"leave":      func() error { return term.own.Leave(t.Context()) },
+		"own status": func() error { return term.own.SetStatus(t.Context(), zkpaths.Status{}) },
 		"yield": func() error {
 			_, err := term.Yield(t.Context(), zkpaths.Status{}, zkpaths.Instance{ServerID: "1"})
 			return err
@@ -39,7 +39,7 @@ func TestDisconnectedRefusesWritesAtOnce(t *testing.T) {
 			return err
 		},
 		"claim": func() error {
-			_, err := term.Instance().Claim(t.Context(), at(0), 1, zkpaths.Status{})
+			_, err := term.own.Claim(t.Context(), at(0), 1, zkpaths.Status{})
 			return err
 		},
 	}

@@ -121,9 +121,6 @@ func (t *Term) Last() zkpaths.LastCommit {
 	return t.last
 }
 
-// Instance is the instance that has claimed the term.
-func (t *Term) Instance() *Instance { return t.own }
-
 // enter takes the turn and finds out what became of an earlier commit.
 func (t *Term) enter(ctx context.Context) error {
 	if err := t.own.enter(ctx); err != nil {

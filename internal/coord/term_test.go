@@ -27,7 +27,7 @@ func primary(t *testing.T) (p *faultstest.Proxy, term *Term, beside *Session) {
 func TestTerm(t *testing.T) {
 	_, term, beside := primary(t)
 	ctx := t.Context()
-	if got := look(t, beside, "orders"); got.LastCommit.Term != 1 || got.LastCommit.Instance != term.Instance().Place().Name ||
+	if got := look(t, beside, "orders"); got.LastCommit.Term != 1 || got.LastCommit.Instance != term.own.Place().Name ||
 		got.Status.State != zkpaths.StateStarting || got.LastCommit.ServerID != "1" || got.LastCommit.CommittedAt.IsZero() {
 		t.Errorf("after the claim: %+v", got)
 	}
@@ -48,11 +48,11 @@ func TestTerm(t *testing.T) {
 	if err := term.Barrier(ctx); err != nil {
 		t.Error(err)
 	}
-	status := look(t, beside, "orders").Status.Say(zkpaths.StateRunning, term.Instance().Place(), 7, time.Now(), "", "", "")
+	status := look(t, beside, "orders").Status.Say(zkpaths.StateRunning, term.own.Place(), 7, time.Now(), "", "", "")
 	if err := term.SetStatus(ctx, status); err != nil || look(t, beside, "orders").Status.State != zkpaths.StateRunning {
 		t.Errorf("set status: %v", err)
 	}
-	if err := term.HandOver(ctx, status.Say(zkpaths.StateStopped, term.Instance().Place(), 7, time.Now(), "", "", "")); err != nil {
+	if err := term.HandOver(ctx, status.Say(zkpaths.StateStopped, term.own.Place(), 7, time.Now(), "", "", "")); err != nil {
 		t.Error(err)
 	}
 	if view := look(t, beside, "orders"); len(view.Line) != 0 || view.Status.State != zkpaths.StateStopped {
@@ -97,17 +97,17 @@ func TestNextClaimFencesTheTerm(t *testing.T) {
 
 func TestDeletedInstanceFencesTheTerm(t *testing.T) {
 	_, term, beside := primary(t)
-	raw(t, beside).remove(term.Instance().path())
+	raw(t, beside).remove(term.own.path())
 	if err := term.Commit(t.Context(), at(1)); !errors.Is(err, ErrFenced) {
 		t.Errorf("commit: %v, want ErrFenced", err)
 	}
-	if _, err := claim(t.Context(), term.Instance()); !errors.Is(err, ErrLost) {
+	if _, err := claim(t.Context(), term.own); !errors.Is(err, ErrLost) {
 		t.Errorf("claim: %v, want ErrLost", err)
 	}
-	if err := term.Instance().SetStatus(t.Context(), zkpaths.Status{}); !errors.Is(err, ErrFenced) {
+	if err := term.own.SetStatus(t.Context(), zkpaths.Status{}); !errors.Is(err, ErrFenced) {
 		t.Errorf("status: %v, want ErrFenced", err)
 	}
-	if err := term.Instance().Leave(t.Context()); err != nil {
+	if err := term.own.Leave(t.Context()); err != nil {
 		t.Errorf("leave: %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestYieldOfUnknownOutcome(t *testing.T) {
 			if matches != nil {
 				p.Script(faults.Nth(1, faults.Break, matches))
 			}
-			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, term.Instance().Place(), 1, time.Now(), "", "", "")
+			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, term.own.Place(), 1, time.Now(), "", "", "")
 			moved, err := term.Yield(t.Context(), stopped, instanceOf("1"))
 			if err != nil {
 				t.Fatal(err)
@@ -175,7 +175,7 @@ func TestStepBackOfUnknownOutcome(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, term, beside := primary(t)
-			first := term.Instance()
+			first := term.own
 			standby := join(t, beside, "orders", "2")
 			if matches != nil {
 				p.Script(faults.Nth(1, faults.Break, matches))
@@ -212,7 +212,7 @@ func TestHandOverOfUnknownOutcome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, term, beside := primary(t)
 			p.Script(faults.Nth(1, faults.Break, matches))
-			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, term.Instance().Place(), 1, time.Now(), "", "", "")
+			stopped := look(t, beside, "orders").Status.Say(zkpaths.StateStopped, term.own.Place(), 1, time.Now(), "", "", "")
 			if err := term.HandOver(t.Context(), stopped); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/servers"
 	"binkeeper/worker/source"
 )
@@ -35,7 +36,7 @@ func throwAway(ctx context.Context, target source.Target, first, last string) er
 		return err
 	}
 	defer conn.Close()
-	s, err := conn.Dump(ctx, source.Start{File: first})
+	s, err := conn.Dump(ctx, binlog.Start{File: first})
 	if err != nil {
 		return err
 	}

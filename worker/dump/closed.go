@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"binkeeper/archive"
-	"binkeeper/worker/source"
+	"binkeeper/internal/binlog"
 	"binkeeper/zkpaths"
 )
 
@@ -22,7 +22,7 @@ func closedPlan(s facts, reason string, err error) (plan, error) {
 		// Only the stream had shown it, and behind a closed end there is nothing to stream.
 		reason = intended.Reason
 	}
-	begin := plan{Start: source.Start{File: s.Files[0].Name}, Begin: cmp.Or(reason, archive.ReasonClosed)}
+	begin := plan{Start: binlog.Start{File: s.Files[0].Name}, Begin: cmp.Or(reason, archive.ReasonClosed)}
 	block, known := blockedFor[reason]
 	switch {
 	case !known || intended != (archive.Closing{Reason: reason, Server: server}):

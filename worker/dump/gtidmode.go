@@ -2,6 +2,7 @@ package dump
 
 import (
 	"binkeeper/archive"
+	"binkeeper/internal/binlog"
 	"binkeeper/worker/source"
 )
 
@@ -9,7 +10,7 @@ import (
 // refused, for its gtid_mode, to send the last archived transaction again: the rest of
 // that one, behind its GTID event, is not refused. It is a smaller overlap, and proves
 // the continuation all the same. It returns refused where there is none.
-func (d *Dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start source.Start, refused error) (*source.Stream, error) {
+func (d *Dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start binlog.Start, refused error) (*source.Stream, error) {
 	o := start.Overlap
 	if o == nil || o.To-o.From > archive.MaxOverlap { // a longer one is a single event
 		return nil, refused
@@ -18,7 +19,7 @@ func (d *Dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start sour
 	if err != nil {
 		return nil, err
 	}
-	smaller, ok := o.BehindGTID(raw)
+	smaller, ok := source.BehindGTID(*o, raw)
 	if !ok {
 		return nil, refused
 	}
@@ -35,7 +36,7 @@ func (d *Dump) dumpBehindGTID(arch *archive.Archive, end archive.End, start sour
 	}
 	var stream *source.Stream
 	if err == nil {
-		stream, err = conn.Dump(d.reading, source.Start{File: start.File, Overlap: &smaller})
+		stream, err = conn.Dump(d.reading, binlog.Start{File: start.File, Overlap: &smaller})
 	}
 	if err != nil {
 		_ = conn.Close()

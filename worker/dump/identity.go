@@ -40,7 +40,7 @@ type facts struct {
 
 // A plan is how the dump is to go.
 type plan struct {
-	Start source.Start
+	Start binlog.Start
 	// MatchPrevious asks that what came before the file equals what is archived, by its
 	// GTIDs: the file before it, which would prove it, is purged, torn or forgotten.
 	MatchPrevious bool
@@ -66,7 +66,7 @@ func planFor(s facts) (plan, error) {
 	case s.End.Closed:
 		return closedPlan(s, reason, err)
 	case accepted(s, reason):
-		return plan{Start: source.Start{File: s.Files[0].Name}, Begin: reason}, nil
+		return plan{Start: binlog.Start{File: s.Files[0].Name}, Begin: reason}, nil
 	case err != nil:
 		return plan{}, err
 	}
@@ -74,13 +74,13 @@ func planFor(s facts) (plan, error) {
 		return tornPlan(s)
 	}
 	if renamedTo(s) != "" {
-		return plan{Start: source.Start{File: s.Files[0].Name}, MatchPrevious: true, EndsFile: true}, nil
+		return plan{Start: binlog.Start{File: s.Files[0].Name}, MatchPrevious: true, EndsFile: true}, nil
 	}
 	resume := s.End.Resume()
 	if !listed(s.Files, resume.File) {
-		return plan{Start: source.Start{File: s.End.File}, MatchPrevious: true}, nil
+		return plan{Start: binlog.Start{File: s.End.File}, MatchPrevious: true}, nil
 	}
-	return plan{Start: startAt(resume)}, nil
+	return plan{Start: resume}, nil
 }
 
 // accepted reports whether the operator has answered the block, of this server, with
@@ -111,7 +111,7 @@ func tornPlan(s facts) (plan, error) {
 	if next == "" || !provable(s.End) {
 		return plan{}, blockedTorn(s.End, next)
 	}
-	return plan{Start: source.Start{File: next}, MatchPrevious: true, EndsFile: s.End.Offset > 0}, nil
+	return plan{Start: binlog.Start{File: next}, MatchPrevious: true, EndsFile: s.End.Offset > 0}, nil
 }
 
 func blockedTorn(end archive.End, next string) error {
@@ -145,7 +145,7 @@ func firstPlan(s facts) (plan, error) {
 		return plan{}, Blocked(zkpaths.BlockedPurged, fmt.Errorf("the task starts with %s, which the source does not have (oldest: %s)", file, s.Files[0].Name),
 			"create the task anew with --start earliest")
 	}
-	return plan{Start: source.Start{File: file}, Begin: archive.ReasonFirst}, nil
+	return plan{Start: binlog.Start{File: file}, Begin: archive.ReasonFirst}, nil
 }
 
 // lacking returns the archived transactions that the timeline's server has not
@@ -247,14 +247,6 @@ func lost(s facts) (archive.Place, *gtid.Set) {
 
 func listed(files []source.BinlogFile, name string) bool {
 	return slices.ContainsFunc(files, func(f source.BinlogFile) bool { return f.Name == name })
-}
-
-func startAt(r archive.Resume) source.Start {
-	start := source.Start{File: r.File}
-	if o := r.Overlap; o != nil {
-		start.Overlap = &source.Overlap{From: o.From, To: o.To, Hash: o.Hash, Open: o.Open, NextFile: o.NextFile}
-	}
-	return start
 }
 
 // errNoFiles says that a source lists no binlog file, which a server that writes

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"binkeeper/archive"
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 	"binkeeper/worker/source"
 	"binkeeper/zkpaths"
@@ -82,7 +83,7 @@ func acceptFor(s *facts, answer, reason, server string) {
 }
 
 func TestJudge(t *testing.T) {
-	resumed := source.Start{File: "mysql-bin.000002", Overlap: &source.Overlap{From: 600, To: 700, Hash: "0123456789abcdef"}}
+	resumed := binlog.Start{File: "mysql-bin.000002", Overlap: &binlog.Overlap{From: 600, To: 700, Hash: "0123456789abcdef"}}
 	tests := []struct {
 		name    string
 		change  func(*facts)
@@ -91,26 +92,26 @@ func TestJudge(t *testing.T) {
 	}{
 		{name: "goes on", change: func(*facts) {}, want: plan{Start: resumed}},
 		{name: "empty archive, earliest", change: func(s *facts) { s.End = archive.End{} },
-			want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonFirst}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonFirst}},
 		{name: "empty archive, current", change: func(s *facts) { s.End = archive.End{}; s.Spec.Start = "current" },
-			want: plan{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonFirst}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonFirst}},
 		{name: "empty archive, a file", change: func(s *facts) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000002" },
-			want: plan{Start: source.Start{File: "mysql-bin.000002"}, Begin: archive.ReasonFirst}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000002"}, Begin: archive.ReasonFirst}},
 		{name: "empty archive, a file that is gone", change: func(s *facts) { s.End = archive.End{}; s.Spec.Start = "mysql-bin.000000" },
 			blocked: zkpaths.BlockedPurged},
 		{name: "timeline without segments", change: func(s *facts) {
 			s.End = archive.End{Timeline: 1, File: "mysql-bin.000002", GTIDSet: gtid.New(gtid.MySQL)}
-		}, want: plan{Start: source.Start{File: "mysql-bin.000002"}}},
+		}, want: plan{Start: binlog.Start{File: "mysql-bin.000002"}}},
 
 		{name: "another server", change: func(s *facts) { s.Server.UUID = uuidB }, blocked: zkpaths.BlockedOtherSource},
 		{name: "another server, accepted", change: func(s *facts) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptNewTimeline) },
-			want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
 		{name: "another server, the wrong answer", change: func(s *facts) { s.Server.UUID = uuidB; accept(s, zkpaths.AcceptGap) },
 			blocked: zkpaths.BlockedOtherSource},
 		{name: "another server, accepted by its name", change: func(s *facts) {
 			s.Server.UUID = uuidB
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
-		}, want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
+		}, want: plan{Start: binlog.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonOtherSource}},
 		{name: "a third server, when another one was accepted", change: func(s *facts) {
 			s.Server.UUID = "33333333-3333-3333-3333-333333333333"
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedOtherSource, uuidB)
@@ -125,7 +126,7 @@ func TestJudge(t *testing.T) {
 		{name: "transactions lost, accepted", change: func(s *facts) {
 			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
 			accept(s, zkpaths.AcceptNewTimeline)
-		}, want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
+		}, want: plan{Start: binlog.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
 		{name: "an answer to an earlier block", change: func(s *facts) {
 			s.Server.Executed = mysqlSet(t, uuidA+":1-8")
 			accept(s, zkpaths.AcceptNewTimeline)
@@ -138,7 +139,7 @@ func TestJudge(t *testing.T) {
 		{name: "found in the stream, accepted", change: func(s *facts) {
 			s.Found = archive.ReasonDiverged
 			acceptFor(s, zkpaths.AcceptNewTimeline, zkpaths.BlockedDiverged, uuidA)
-		}, want: plan{Start: source.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
+		}, want: plan{Start: binlog.Start{File: "mysql-bin.000001"}, Begin: archive.ReasonDiverged}},
 		{name: "files lost", change: func(s *facts) { s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
 
 		{name: "a MariaDB domain went back: the overlap decides", change: ofMariaDB, want: plan{Start: resumed}},
@@ -146,21 +147,21 @@ func TestJudge(t *testing.T) {
 			ofMariaDB(s)
 			atFileEnd(s)
 			s.Files = files("mysql-bin.000003")
-		}, want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+		}, want: plan{Start: binlog.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
 		{name: "the same, and files lost", change: func(s *facts) { ofMariaDB(s); s.Files = files("mysql-bin.000001") }, blocked: zkpaths.BlockedDiverged},
 
 		{name: "purged", change: func(s *facts) { s.Files = files("mysql-bin.000003") }, blocked: zkpaths.BlockedPurged},
 		{name: "purged, accepted", change: func(s *facts) { s.Files = files("mysql-bin.000003"); accept(s, zkpaths.AcceptGap) },
-			want: plan{Start: source.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000003"}, Begin: archive.ReasonGap}},
 		{name: "purged, the wrong answer", change: func(s *facts) {
 			s.Files = files("mysql-bin.000003")
 			accept(s, zkpaths.AcceptNewTimeline)
 		}, blocked: zkpaths.BlockedPurged},
 
-		{name: "at a file's end: proven in the file before", change: atFileEnd, want: plan{Start: source.Start{
-			File: "mysql-bin.000002", Overlap: &source.Overlap{From: 600, To: 700, Hash: "0123456789abcdef", NextFile: "mysql-bin.000003"}}}},
+		{name: "at a file's end: proven in the file before", change: atFileEnd, want: plan{Start: binlog.Start{
+			File: "mysql-bin.000002", Overlap: &binlog.Overlap{From: 600, To: 700, Hash: "0123456789abcdef", NextFile: "mysql-bin.000003"}}}},
 		{name: "at a file's end, that file purged: proven by the previous GTIDs", change: func(s *facts) { atFileEnd(s); s.Files = files("mysql-bin.000003") },
-			want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
 		{name: "the same without GTIDs: no proof", change: func(s *facts) {
 			atFileEnd(s)
 			s.Files = files("mysql-bin.000003")
@@ -169,14 +170,14 @@ func TestJudge(t *testing.T) {
 		{name: "at a file's end, the next one purged too", change: func(s *facts) { atFileEnd(s); s.Files = files("mysql-bin.000004") },
 			blocked: zkpaths.BlockedPurged},
 
-		{name: "renamed, all archived by then", change: renamed, want: plan{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
+		{name: "renamed, all archived by then", change: renamed, want: plan{Start: binlog.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
 		{name: "renamed at a file's end", change: func(s *facts) { atFileEnd(s); renamed(s) },
-			want: plan{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
+			want: plan{Start: binlog.Start{File: "other-bin.000001"}, MatchPrevious: true, EndsFile: true}},
 		{name: "renamed, and ended by an earlier primary", change: func(s *facts) {
 			renamed(s)
 			s.End.File, s.End.Offset = "other-bin.000001", 0
 			s.End.Last.EndsFile, s.End.Last.NextFile = true, "other-bin.000001"
-		}, want: plan{Start: source.Start{File: "other-bin.000001"}, MatchPrevious: true}},
+		}, want: plan{Start: binlog.Start{File: "other-bin.000001"}, MatchPrevious: true}},
 		{name: "renamed, and more was executed before", change: func(s *facts) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10") },
 			blocked: zkpaths.BlockedPurged},
 		{name: "renamed, and some transactions have no GTID", change: func(s *facts) { renamed(s); s.Server.GTIDMode = "ON_PERMISSIVE" },
@@ -188,12 +189,12 @@ func TestJudge(t *testing.T) {
 			s.End.GTIDSet, s.Server.Purged, s.Server.GTIDMode = mysqlSet(t, ""), mysqlSet(t, ""), "OFF"
 		}, blocked: zkpaths.BlockedPurged},
 		{name: "renamed, accepted", change: func(s *facts) { renamed(s); s.Server.Purged = mysqlSet(t, uuidA+":1-10"); accept(s, zkpaths.AcceptGap) },
-			want: plan{Start: source.Start{File: "other-bin.000001"}, Begin: archive.ReasonGap}},
+			want: plan{Start: binlog.Start{File: "other-bin.000001"}, Begin: archive.ReasonGap}},
 
 		{name: "torn", change: func(s *facts) { s.Torn = true },
-			want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsFile: true}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000003"}, MatchPrevious: true, EndsFile: true}},
 		{name: "torn, and ended by an earlier primary", change: func(s *facts) { atFileEnd(s); s.Torn = true },
-			want: plan{Start: source.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
+			want: plan{Start: binlog.Start{File: "mysql-bin.000003"}, MatchPrevious: true}},
 		{name: "torn, and nothing follows", change: func(s *facts) { s.Torn = true; s.Files = files("mysql-bin.000001", "mysql-bin.000002") },
 			blocked: zkpaths.BlockedTorn},
 		{name: "torn, without GTIDs", change: func(s *facts) { s.Torn = true; s.End.GTIDSet = gtid.New(gtid.MySQL) },

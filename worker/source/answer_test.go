@@ -10,6 +10,8 @@ import (
 
 	"binkeeper/internal/gtid"
 
+	"binkeeper/internal/binlog"
+
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
@@ -138,7 +140,7 @@ func TestOtherAnswersOutOfShape(t *testing.T) {
 		{"a registration with an OK cut off", registering([]byte{0, 0xfe, 1}), register, "the registration", "OK is due"},
 		{"a registration with rows", registering([]byte{7}), register, "the registration", "OK is due"},
 		{"a setting with rows", answering(func(c *talkerConn) { c.rows(1, []string{"x"}) }),
-			func(c *Conn) error { _, err := c.Dump(t.Context(), Start{File: "bin.000001"}); return err }, "SET @source", "OK is due"},
+			func(c *Conn) error { _, err := c.Dump(t.Context(), binlog.Start{File: "bin.000001"}); return err }, "SET @source", "OK is due"},
 		{"an account without a host", answering(func(c *talkerConn) { c.rows(1, []string{"binkeeper"}) }),
 			func(c *Conn) error { return c.lacks(t.Context(), dumpGrant) }, "SELECT CURRENT_USER()", "binkeeper"},
 		{"a replica id that is none", answering(func(c *talkerConn) { c.rows(1, []string{"x"}) }),

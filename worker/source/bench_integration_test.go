@@ -67,7 +67,7 @@ func readAndForget(b *testing.B, source *servers.Source, name string, size int64
 		b.Fatal(err)
 	}
 	defer c.Close()
-	s, err := c.Dump(b.Context(), Start{File: name})
+	s, err := c.Dump(b.Context(), binlog.Start{File: name})
 	if err != nil {
 		b.Fatal(err)
 	}

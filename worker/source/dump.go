@@ -12,32 +12,16 @@ import (
 	"binkeeper/internal/binlog"
 )
 
-// Start is where a dump begins: at the first byte of File, or after an Overlap in
-// it.
-type Start struct {
-	File    string
-	Overlap *Overlap
-}
-
-// Overlap is the end of what is archived of a file. The source has to show the
-// same bytes before it may go on.
-type Overlap struct {
-	From, To int64  // offsets in the file, in bytes, of events' ends or 0
-	Hash     string // xxHash64, seed 0, 16 hexadecimal digits, of the bytes [From,To)
-	Open     string // the GTID that is open at To, or ""
-	NextFile string // when the archived file ends at To: the file that follows
-}
-
 // beforeEvents is the offset of a file's first event.
 const beforeEvents = int64(len(binlog.Magic))
 
-// from returns the offset to ask the server for, which takes 32 bits. A farther
+// offsetOf returns the offset to ask the server for, which takes 32 bits. A farther
 // start is a dump of the whole file.
-func (o Start) from() int64 {
-	if o.Overlap == nil || o.Overlap.From > math.MaxUint32 {
+func offsetOf(start binlog.Start) int64 {
+	if start.Overlap == nil || start.Overlap.From > math.MaxUint32 {
 		return beforeEvents
 	}
-	return max(o.Overlap.From, beforeEvents)
+	return max(start.Overlap.From, beforeEvents)
 }
 
 // Dump turns the connection into a stream, which ends with ctx. It returns once
@@ -47,7 +31,7 @@ func (o Start) from() int64 {
 // comes is not the overlap: other bytes, other events, an end of the file
 // elsewhere, another file after it. A refusal of the first byte, such as
 // ErrFileNotFound, is returned here too. After an error the connection is closed.
-func (c *Conn) Dump(ctx context.Context, start Start) (*Stream, error) {
+func (c *Conn) Dump(ctx context.Context, start binlog.Start) (*Stream, error) {
 	if err := c.prepare(ctx, start); err != nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("dump %s from %s: %w", start.File, c.target.Address(), err)
@@ -56,7 +40,7 @@ func (c *Conn) Dump(ctx context.Context, start Start) (*Stream, error) {
 	// nothing unasked: the buffer of the commands is empty. A byte that it had would be
 	// missed at once, in the sequence of the packets.
 	conn := &closeBelow{c.conn, c}
-	s := newStream(ctx, conn, c.flavor(), start.File, start.from(), 3*c.options.Heartbeat)
+	s := newStream(ctx, conn, c.flavor(), start.File, offsetOf(start), 3*c.options.Heartbeat)
 	s.release = closeOnDone(ctx, c.raw)
 	s.together = c.options.Together
 	if c.options.Arrived != nil {
@@ -81,7 +65,7 @@ func (b *closeBelow) Close() error { return b.conn.Close() }
 // a new name, of which each server reads one. The checksum algorithm is the
 // server's own, so that events come as they are in the file. MariaDB's capability 4
 // says that we understand all its events; without it the server rewrites them.
-func (c *Conn) prepare(ctx context.Context, start Start) error {
+func (c *Conn) prepare(ctx context.Context, start binlog.Start) error {
 	period := c.options.Heartbeat.Nanoseconds()
 	set := fmt.Sprintf("SET @source_binlog_checksum = @@global.binlog_checksum, @master_binlog_checksum = @@global.binlog_checksum,"+
 		" @source_heartbeat_period = %d, @master_heartbeat_period = %d", period, period)
@@ -106,9 +90,9 @@ func (c *Conn) prepare(ctx context.Context, start Start) error {
 // dumpCommand is 4 bytes the offset, 2 flags, 4 the server id, and the file's name.
 // Flag 2 asks MariaDB for the
 // annotate events of the file, and MySQL for heartbeats with 64 bits of offset.
-func (c *Conn) dumpCommand(start Start) []byte {
+func (c *Conn) dumpCommand(start binlog.Start) []byte {
 	const flags = 2
-	body := binary.LittleEndian.AppendUint32(nil, uint32(start.from()))
+	body := binary.LittleEndian.AppendUint32(nil, uint32(offsetOf(start)))
 	body = binary.LittleEndian.AppendUint16(body, flags)
 	body = binary.LittleEndian.AppendUint32(body, c.options.ReplicaServerID)
 	return append(body, start.File...)

@@ -19,21 +19,21 @@ import (
 func TestDumpIsRefused(t *testing.T) {
 	eachKind(t, func(t *testing.T, source *servers.Source) {
 		run(t, source, "CREATE DATABASE d", "FLUSH BINARY LOGS", "CREATE TABLE d.t (v INT)", "FLUSH BINARY LOGS")
-		if _, err := connect(t, source, "").Dump(t.Context(), Start{File: "mysql-bin.000099"}); !errors.Is(err, ErrFileNotFound) {
+		if _, err := connect(t, source, "").Dump(t.Context(), binlog.Start{File: "mysql-bin.000099"}); !errors.Is(err, ErrFileNotFound) {
 			t.Errorf("unknown file: %v", err)
 		}
 		run(t, source, "PURGE BINARY LOGS TO 'mysql-bin.000002'")
-		if _, err := connect(t, source, "").Dump(t.Context(), Start{File: "mysql-bin.000001"}); !errors.Is(err, ErrFileNotFound) {
+		if _, err := connect(t, source, "").Dump(t.Context(), binlog.Start{File: "mysql-bin.000001"}); !errors.Is(err, ErrFileNotFound) {
 			t.Errorf("purged file: %v", err)
 		}
-		first := dump(t, source, Start{File: "mysql-bin.000002"})
-		second := dump(t, source, Start{File: "mysql-bin.000002"})
+		first := dump(t, source, binlog.Start{File: "mysql-bin.000002"})
+		second := dump(t, source, binlog.Start{File: "mysql-bin.000002"})
 		if _, err := drain(first); !errors.Is(err, ErrEvicted) {
 			t.Errorf("evicted: %v", err)
 		}
 		readTo(t, second, "mysql-bin.000003", 4)
 		ctx, cancel := context.WithCancelCause(t.Context())
-		s, err := connect(t, source, "").Dump(ctx, Start{File: "mysql-bin.000002"})
+		s, err := connect(t, source, "").Dump(ctx, binlog.Start{File: "mysql-bin.000002"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestDumpOverCrashAndStop(t *testing.T) {
 		}
 		run(t, source, "INSERT INTO d.t VALUES (3)", "FLUSH BINARY LOGS")
 		last := end(t, source)
-		s := dump(t, source, Start{File: "mysql-bin.000001"})
+		s := dump(t, source, binlog.Start{File: "mysql-bin.000001"})
 		var ends []string
 		for s.File() != last.Name || s.Offset() < last.Size {
 			_, event, err := s.Next(nil, time.Time{})
@@ -76,19 +76,19 @@ func TestDumpOverCrashAndStop(t *testing.T) {
 		if got := strings.Join(ends, ", "); got != want {
 			t.Errorf("ends %q, want %q", got, want)
 		}
-		files := readTo(t, dump(t, source, Start{File: "mysql-bin.000001"}), last.Name, last.Size)
+		files := readTo(t, dump(t, source, binlog.Start{File: "mysql-bin.000001"}), last.Name, last.Size)
 		compareClosed(t, source, files)
 		// At the end of either file, the archive knows what follows, or does not.
 		for _, name := range []string{"mysql-bin.000001", "mysql-bin.000002"} {
 			file := files[name]
 			lastEvent := file.events[len(file.events)-1]
 			overlap := overlapOf(file, lastEvent.Start, lastEvent.End, "")
-			s := dump(t, source, Start{File: name, Overlap: overlap})
+			s := dump(t, source, binlog.Start{File: name, Overlap: overlap})
 			if _, event, err := s.Next(nil, time.Time{}); err != nil || event.Kind != FileEnd || event.NextFile == "" {
 				t.Errorf("after the end of %s: %+v, %v", name, event, err)
 			}
 			overlap.NextFile = s.File()
-			s = dump(t, source, Start{File: name, Overlap: overlap})
+			s = dump(t, source, binlog.Start{File: name, Overlap: overlap})
 			if _, event, err := s.Next(nil, time.Time{}); err != nil || event.Start != 0 || event.Type != binlog.TypeFormatDescription {
 				t.Errorf("in the file after %s: %+v, %v", name, event, err)
 			}
@@ -99,7 +99,7 @@ func TestDumpOverCrashAndStop(t *testing.T) {
 func TestDumpIdleAndFrozen(t *testing.T) {
 	eachKind(t, func(t *testing.T, source *servers.Source) {
 		run(t, source, "CREATE DATABASE d")
-		s := dump(t, source, Start{File: "mysql-bin.000001"})
+		s := dump(t, source, binlog.Start{File: "mysql-bin.000001"})
 		for beats := 0; beats < 2; {
 			_, event, err := s.Next(nil, time.Time{})
 			if err != nil {

@@ -50,7 +50,7 @@ func connectWith(t *testing.T, source *servers.Source, parameters string, option
 	return c, err
 }
 
-func dump(t *testing.T, source *servers.Source, start Start) *Stream {
+func dump(t *testing.T, source *servers.Source, start binlog.Start) *Stream {
 	t.Helper()
 	s, err := connect(t, source, "").Dump(t.Context(), start)
 	if err != nil {
@@ -197,7 +197,7 @@ func TestDumpEqualsTheFiles(t *testing.T) {
 		workload(t, source)
 		last := end(t, source)
 		for _, parameters := range []string{"?ssl-mode=disabled&get-server-public-key=true", "?ssl-mode=verify_ca&ssl-ca=" + source.CA()} {
-			s, err := connect(t, source, parameters).Dump(t.Context(), Start{File: "mysql-bin.000001"})
+			s, err := connect(t, source, parameters).Dump(t.Context(), binlog.Start{File: "mysql-bin.000001"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"binkeeper/internal/binlog"
 	"binkeeper/internal/gtid"
 	"binkeeper/internal/mysqltest"
 	"binkeeper/worker/source"
@@ -109,7 +110,7 @@ func TestDumpInMemory(t *testing.T) {
 		s.Crash(1)
 		s.Begin(1000)
 		s.End()
-		stream, err := connect(t, s).Dump(t.Context(), source.Start{File: "mysql-bin.000001"})
+		stream, err := connect(t, s).Dump(t.Context(), binlog.Start{File: "mysql-bin.000001"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +124,7 @@ func TestDumpInMemory(t *testing.T) {
 
 func TestDumpGoesOnWithTheSource(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *mysqltest.Source) {
-		stream, err := connect(t, s).Dump(t.Context(), source.Start{File: "mysql-bin.000001"})
+		stream, err := connect(t, s).Dump(t.Context(), binlog.Start{File: "mysql-bin.000001"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,13 +158,13 @@ func TestWhatTheSourceRefuses(t *testing.T) {
 	tests := []struct {
 		name  string
 		ready func(*mysqltest.Source)
-		start source.Start
+		start binlog.Start
 		want  error
 	}{
-		{"a file that is not there", nil, source.Start{File: "mysql-bin.000009"}, source.ErrFileNotFound},
-		{"a purged file", func(s *mysqltest.Source) { s.Rotate(); s.Purge("mysql-bin.000002") }, source.Start{File: "mysql-bin.000001"}, source.ErrFileNotFound},
-		{"an offset past the end", nil, source.Start{File: "mysql-bin.000001", Overlap: &source.Overlap{From: 1 << 20, To: 1<<20 + 10}}, source.ErrPastEnd},
-		{"other bytes", func(s *mysqltest.Source) { s.Commit(10) }, source.Start{File: "mysql-bin.000001", Overlap: &source.Overlap{From: 0, To: 126, Hash: "0000000000000000"}}, source.ErrDiffers},
+		{"a file that is not there", nil, binlog.Start{File: "mysql-bin.000009"}, source.ErrFileNotFound},
+		{"a purged file", func(s *mysqltest.Source) { s.Rotate(); s.Purge("mysql-bin.000002") }, binlog.Start{File: "mysql-bin.000001"}, source.ErrFileNotFound},
+		{"an offset past the end", nil, binlog.Start{File: "mysql-bin.000001", Overlap: &binlog.Overlap{From: 1 << 20, To: 1<<20 + 10}}, source.ErrPastEnd},
+		{"other bytes", func(s *mysqltest.Source) { s.Commit(10) }, binlog.Start{File: "mysql-bin.000001", Overlap: &binlog.Overlap{From: 0, To: 126, Hash: "0000000000000000"}}, source.ErrDiffers},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 // begin reads up to where the caller's events begin: past the artificial rotate,
 // and past the overlap if there is one.
-func (s *Stream) begin(overlap *Overlap) error {
+func (s *Stream) begin(overlap *binlog.Overlap) error {
 	for !s.named {
 		if _, err := s.advance(nil, time.Time{}); err != nil {
 			return differs(overlap, err)
@@ -38,7 +38,7 @@ func (s *Stream) begin(overlap *Overlap) error {
 // differs adds ErrDiffers to an error that the overlap's absence from the source
 // explains: a file that ends too early, or garbage, which is what a start in the
 // middle of an event gives.
-func differs(overlap *Overlap, err error) error {
+func differs(overlap *binlog.Overlap, err error) error {
 	var corrupt *CorruptError
 	var refused *serverError
 	explains := errors.Is(err, ErrPastEnd) || errors.As(err, &corrupt) ||
@@ -52,7 +52,7 @@ func differs(overlap *Overlap, err error) error {
 // BehindGTID returns the part of the overlap behind the last event in it that opens a
 // transaction: a source that refuses to send that event for its gtid_mode can show the
 // rest. raw is the overlap's bytes. It is false when nothing would be left, or nothing less.
-func (o Overlap) BehindGTID(raw []byte) (Overlap, bool) {
+func BehindGTID(o binlog.Overlap, raw []byte) (binlog.Overlap, bool) {
 	at, from := max(o.From, beforeEvents)-o.From, int64(-1)
 	for at+binlog.HeaderSize <= int64(len(raw)) {
 		h := binlog.ParseHeader(raw[at:])
@@ -73,7 +73,7 @@ func (o Overlap) BehindGTID(raw []byte) (Overlap, bool) {
 }
 
 // verify reads the overlap, and compares its hash.
-func (s *Stream) verify(overlap *Overlap) error {
+func (s *Stream) verify(overlap *binlog.Overlap) error {
 	hash, file := xxhash.New(), s.file
 	var buf []byte
 	for s.offset < overlap.To {

@@ -24,15 +24,15 @@ import (
 )
 
 // overlapOf describes the bytes of a file from one event's start to another's end.
-func overlapOf(file *copied, from, to int64, open string) *Overlap {
-	return &Overlap{From: from, To: to, Open: open, Hash: fmt.Sprintf("%016x", xxhash.Sum64(file.data[from:to]))}
+func overlapOf(file *copied, from, to int64, open string) *binlog.Overlap {
+	return &binlog.Overlap{From: from, To: to, Open: open, Hash: fmt.Sprintf("%016x", xxhash.Sum64(file.data[from:to]))}
 }
 
 func TestDumpAfterAnOverlap(t *testing.T) {
 	eachKind(t, func(t *testing.T, source *servers.Source) {
 		workload(t, source)
 		last := end(t, source)
-		files := readTo(t, dump(t, source, Start{File: "mysql-bin.000001"}), last.Name, last.Size)
+		files := readTo(t, dump(t, source, binlog.Start{File: "mysql-bin.000001"}), last.Name, last.Size)
 		name := "mysql-bin.000002"
 		file := files[name]
 		size := int64(len(file.data))
@@ -43,7 +43,7 @@ func TestDumpAfterAnOverlap(t *testing.T) {
 				if i%8 != 0 && from != event.Start {
 					continue
 				}
-				start := Start{File: name, Overlap: overlapOf(file, from, event.End, "")}
+				start := binlog.Start{File: name, Overlap: overlapOf(file, from, event.End, "")}
 				if i == len(file.events)-1 {
 					start.Overlap.NextFile = "mysql-bin.000003"
 				}
@@ -62,7 +62,7 @@ func TestDumpAfterAnOverlap(t *testing.T) {
 		middle := file.events[len(file.events)/2]
 		spoilt := overlapOf(file, middle.Start, middle.End, "")
 		spoilt.Hash = strings.Repeat("0", 16)
-		differ := map[string]*Overlap{
+		differ := map[string]*binlog.Overlap{
 			"bytes":             spoilt,
 			"start in an event": {From: middle.Start + 5, To: middle.End, Hash: spoilt.Hash},
 			"end in an event":   overlapOf(file, middle.Start, middle.End-3, ""),
@@ -73,17 +73,17 @@ func TestDumpAfterAnOverlap(t *testing.T) {
 			"far past the end":  {From: 5 << 30, To: 6 << 30, Hash: spoilt.Hash},
 		}
 		for what, overlap := range differ {
-			if _, err := connect(t, source, "").Dump(t.Context(), Start{File: name, Overlap: overlap}); !errors.Is(err, ErrDiffers) {
+			if _, err := connect(t, source, "").Dump(t.Context(), binlog.Start{File: name, Overlap: overlap}); !errors.Is(err, ErrDiffers) {
 				t.Errorf("%s: %v, want ErrDiffers", what, err)
 			} else {
 				t.Logf("%s: %v", what, err)
 			}
 		}
 		// The live file ends where the archive says that it goes on.
-		if _, err := connect(t, source, "").Dump(t.Context(), Start{File: last.Name, Overlap: &Overlap{From: 4, To: last.Size + 1, Hash: spoilt.Hash}}); !errors.Is(err, ErrDiffers) {
+		if _, err := connect(t, source, "").Dump(t.Context(), binlog.Start{File: last.Name, Overlap: &binlog.Overlap{From: 4, To: last.Size + 1, Hash: spoilt.Hash}}); !errors.Is(err, ErrDiffers) {
 			t.Errorf("live file: %v, want ErrDiffers", err)
 		}
-		if _, err := connect(t, source, "").Dump(t.Context(), Start{File: last.Name, Overlap: &Overlap{From: last.Size + 1, To: last.Size + 1}}); !errors.Is(err, ErrDiffers) || !errors.Is(err, ErrPastEnd) {
+		if _, err := connect(t, source, "").Dump(t.Context(), binlog.Start{File: last.Name, Overlap: &binlog.Overlap{From: last.Size + 1, To: last.Size + 1}}); !errors.Is(err, ErrDiffers) || !errors.Is(err, ErrPastEnd) {
 			t.Errorf("past the live file: %v, want ErrPastEnd", err)
 		}
 	})
@@ -107,7 +107,7 @@ func TestDumpBeyond4GiB(t *testing.T) {
 			if err := source.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			s := dump(t, source, Start{File: "mysql-bin.000002", Overlap: overlap})
+			s := dump(t, source, binlog.Start{File: "mysql-bin.000002", Overlap: overlap})
 			if _, event, err := s.Next(nil, time.Time{}); err != nil || event.NextFile != "mysql-bin.000003" || event.Start != overlap.To || overlap.From < 1<<32 {
 				t.Errorf("after the overlap from %d to %d: %+v, %v", overlap.From, overlap.To, event, err)
 			}
@@ -117,7 +117,7 @@ func TestDumpBeyond4GiB(t *testing.T) {
 
 // writeFarFile replaces all of a file but its first two events by 70 ignorable events
 // of 64 MiB, a small one, and a rotation. The small one is the overlap.
-func writeFarFile(t *testing.T, path string) *Overlap {
+func writeFarFile(t *testing.T, path string) *binlog.Overlap {
 	t.Helper()
 	old, err := os.ReadFile(path)
 	if err != nil {
@@ -148,7 +148,7 @@ func writeFarFile(t *testing.T, path string) *Overlap {
 		offset += large
 	}
 	small := r.build(ignorable, ignorableFlag, uint32(offset+binlog.HeaderSize+1), []byte{7}, false)
-	overlap := &Overlap{From: offset, To: offset + int64(len(small)), Hash: fmt.Sprintf("%016x", xxhash.Sum64(small))}
+	overlap := &binlog.Overlap{From: offset, To: offset + int64(len(small)), Hash: fmt.Sprintf("%016x", xxhash.Sum64(small))}
 	write(small, offset)
 	next := append(binary.LittleEndian.AppendUint64(nil, 4), "mysql-bin.000003"...)
 	write(r.build(binlog.TypeRotate, 0, uint32(overlap.To)+binlog.HeaderSize+uint32(len(next)), next, false), overlap.To)
@@ -159,12 +159,12 @@ func TestDumpInMidTransaction(t *testing.T) {
 	eachKind(t, func(t *testing.T, source *servers.Source) {
 		run(t, source, "CREATE DATABASE d", "CREATE TABLE d.t (v TEXT)", "FLUSH BINARY LOGS",
 			"BEGIN", "INSERT INTO d.t VALUES ('a')", "INSERT INTO d.t VALUES ('b')", "COMMIT", "FLUSH BINARY LOGS")
-		files := readTo(t, dump(t, source, Start{File: "mysql-bin.000002"}), "mysql-bin.000003", 4)
+		files := readTo(t, dump(t, source, binlog.Start{File: "mysql-bin.000002"}), "mysql-bin.000003", 4)
 		file := files["mysql-bin.000002"]
 		begin := slices.IndexFunc(file.events, func(e Event) bool { return e.Begins })
 		want := file.completed.String()
 		for _, event := range file.events[begin : len(file.events)-2] {
-			s := dump(t, source, Start{File: "mysql-bin.000002", Overlap: overlapOf(file, event.Start, event.End, want)})
+			s := dump(t, source, binlog.Start{File: "mysql-bin.000002", Overlap: overlapOf(file, event.Start, event.End, want)})
 			if s.Open() != want {
 				t.Errorf("after %d: open %q, want %q", event.End, s.Open(), want)
 			}

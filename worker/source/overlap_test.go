@@ -13,8 +13,8 @@ import (
 
 // archived is the file that the recorder made: its bytes, and where each event
 // begins.
-func overlapFrom(r *recorder, from, to int64) *Overlap {
-	return &Overlap{From: from, To: to, Hash: fmt.Sprintf("%016x", xxhash.Sum64(r.bytes[from:to]))}
+func overlapFrom(r *recorder, from, to int64) *binlog.Overlap {
+	return &binlog.Overlap{From: from, To: to, Hash: fmt.Sprintf("%016x", xxhash.Sum64(r.bytes[from:to]))}
 }
 
 func TestBegin(t *testing.T) {
@@ -32,7 +32,7 @@ func TestBegin(t *testing.T) {
 	tests := []struct {
 		name    string
 		r       *recorder
-		overlap *Overlap
+		overlap *binlog.Overlap
 		at      int64 // where the stream begins, when the overlap is there
 		want    error
 	}{
@@ -58,7 +58,7 @@ func TestBegin(t *testing.T) {
 	tests = append(tests, []struct {
 		name    string
 		r       *recorder
-		overlap *Overlap
+		overlap *binlog.Overlap
 		at      int64
 		want    error
 	}{
@@ -69,7 +69,7 @@ func TestBegin(t *testing.T) {
 		if tt.name == "other bytes" {
 			tt.overlap.Hash = "0123456789abcdef"
 		}
-		from := Start{File: file, Overlap: tt.overlap}.from()
+		from := offsetOf(binlog.Start{File: file, Overlap: tt.overlap})
 		s, _ := tt.r.stream(t, from, 0)
 		err := s.begin(tt.overlap)
 		if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
@@ -98,7 +98,7 @@ func TestBeginBeyondTheFile(t *testing.T) {
 	tests := []struct {
 		name    string
 		r       *recorder
-		overlap *Overlap
+		overlap *binlog.Overlap
 		want    error
 	}{
 		{"rotate event", resumed().rotate(next).start(next), rotate, nil},
@@ -127,14 +127,14 @@ func TestBeginBeyondTheFile(t *testing.T) {
 
 func TestStartFrom(t *testing.T) {
 	tests := []struct {
-		overlap *Overlap
+		overlap *binlog.Overlap
 		want    int64
 	}{
-		{nil, 4}, {&Overlap{From: 0}, 4}, {&Overlap{From: 4}, 4}, {&Overlap{From: 1234}, 1234},
-		{&Overlap{From: 1<<32 - 1}, 1<<32 - 1}, {&Overlap{From: 1 << 32}, 4},
+		{nil, 4}, {&binlog.Overlap{From: 0}, 4}, {&binlog.Overlap{From: 4}, 4}, {&binlog.Overlap{From: 1234}, 1234},
+		{&binlog.Overlap{From: 1<<32 - 1}, 1<<32 - 1}, {&binlog.Overlap{From: 1 << 32}, 4},
 	}
 	for _, tt := range tests {
-		if got := (Start{Overlap: tt.overlap}).from(); got != tt.want {
+		if got := offsetOf(binlog.Start{Overlap: tt.overlap}); got != tt.want {
 			t.Errorf("%+v: %d, want %d", tt.overlap, got, tt.want)
 		}
 	}
@@ -193,7 +193,7 @@ func TestBehindGTID(t *testing.T) {
 	for _, tt := range tests {
 		o := overlapFrom(r, tt.from, tt.to)
 		o.NextFile = "mysql-bin.000002"
-		got, ok := o.BehindGTID(r.bytes[tt.from:tt.to])
+		got, ok := BehindGTID(*o, r.bytes[tt.from:tt.to])
 		if ok != (tt.want >= 0) {
 			t.Errorf("%s: %+v, %v", tt.name, got, ok)
 			continue

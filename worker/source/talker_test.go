@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"binkeeper/internal/binlog"
+
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
@@ -235,7 +237,7 @@ func talk(ctx context.Context, c *Conn) error {
 	if err := c.CheckFit(ctx); err != nil {
 		return err
 	}
-	stream, err := c.Dump(ctx, Start{File: "mysql-bin.000001"})
+	stream, err := c.Dump(ctx, binlog.Start{File: "mysql-bin.000001"})
 	if err != nil {
 		return err
 	}
