@@ -85,12 +85,19 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Write looks for the request for watches: a length of 4 bytes, the request's
 // number of 4, and the opcode.
+//
+// A write that fails closes the connection, of which the reader tells the client. The
+// client is not told here: it would answer the request once for the write and once for
+// the connection, and, where it is being closed meanwhile, a third time, for which there
+// is no room. Then it waits for ever, and so does Close.
 func (w *wire) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
+	if _, err := w.Conn.Write(p); err != nil {
+		_ = w.Close() // which fails where it is closed already
+	}
 	if w.opened.Load() && len(p) >= 12 && binary.BigEndian.Uint32(p[8:]) == setWatches {
 		w.ask()
 	}
-	return n, err
+	return len(p), nil
 }
 
 // Close closes the connection.
