@@ -39,7 +39,7 @@ func TestCloseWhileRequestsBegin(t *testing.T) {
 			conn, err := server.Dial(network, address, timeout)
 			return &closingConn{Conn: conn}, err
 		}
-		for range 150 {
+		for range 20 {
 			s, err := Open(t.Context(), Config{Servers: []string{"127.0.0.1:2181"}, Dial: dial, Logger: zerolog.Nop()})
 			if err != nil {
 				t.Fatal(err)

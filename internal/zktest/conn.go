@@ -91,6 +91,9 @@ func (c *conn) read() {
 	if err != nil || !c.welcome(packet) {
 		return
 	}
+	// The client reads the newest zxid without a lock as it begins with a connection, and a
+	// reply writes it. In a bubble it has begun once any time has passed.
+	time.Sleep(time.Millisecond)
 	for {
 		packet, err := readPacket(c.net)
 		if err != nil || !c.request(packet) {
