@@ -343,5 +343,5 @@ func (c *clinic) testForeign() {
 		c.t.Error("something was overwritten")
 	}
 	c.run(cli.OK, "task", "remove", "good")
-	c.refused(cli.TimedOut, "/tasks/good/foreign", "", "task", "remove", "good", "--wait", "--timeout", "1s")
+	c.refused(cli.TimedOut, "/tasks/good/foreign", "", "task", "remove", "good", "--wait", "--timeout", "3s")
 }

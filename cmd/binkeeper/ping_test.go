@@ -41,7 +41,11 @@ func TestAsk(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			answer, err := ask(t.Context(), parse(t, tt.url), 200*time.Millisecond)
+			limit := time.Minute
+			if tt.name == "silent" { // the others answer, however late on a busy machine
+				limit = 200 * time.Millisecond
+			}
+			answer, err := ask(t.Context(), parse(t, tt.url), limit)
 			if tt.wantErr == "" {
 				if want := (pong{1, tt.url, 200, "ok"}); err != nil || answer != want {
 					t.Errorf("ask(%s) = %+v, %v; want %+v", tt.url, answer, err, want)

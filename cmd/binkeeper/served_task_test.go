@@ -72,10 +72,10 @@ func TestServedTask(t *testing.T) {
 	if got := o.show("orders"); got.Primary != "2" || fmt.Sprint(got.Standbys) != "[1]" {
 		t.Errorf("after the switch-over: primary %s, standbys %s", got.Primary, got.Standbys)
 	}
-	o.run(cli.TimedOut, "task", "switchover", "orders", "--to", "1", "--timeout", "500ms")
+	o.run(cli.TimedOut, "task", "switchover", "orders", "--to", "1", "--timeout", "3s")
 
 	o.run(cli.OK, "task", "remove", "orders")
-	o.run(cli.TimedOut, "task", "remove", "orders", "--wait", "--timeout", "500ms")
+	o.run(cli.TimedOut, "task", "remove", "orders", "--wait", "--timeout", "3s")
 	for _, verb := range []string{"pause", "resume", "switchover"} {
 		o.run(cli.Conflict, "task", verb, "orders")
 	}

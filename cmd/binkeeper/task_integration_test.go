@@ -79,7 +79,7 @@ func TestTasks(t *testing.T) {
 	if got := o.show("orders").Desired; got != zkpaths.Paused {
 		t.Errorf("paused: desired %q", got)
 	}
-	_, stderr := o.run(cli.TimedOut, "task", "pause", "orders", "--wait", "--timeout", "500ms")
+	_, stderr := o.run(cli.TimedOut, "task", "pause", "orders", "--wait", "--timeout", "3s")
 	if !strings.Contains(stderr, "state stopped, no worker") {
 		t.Errorf("the error does not say how the task is: %s", stderr)
 	}
@@ -117,7 +117,7 @@ func TestTasks(t *testing.T) {
 	if _, stderr := o.run(cli.NotFound, "task", "remove", "forgotten"); !strings.Contains(stderr, "on record") {
 		t.Errorf("task remove of what nobody misses: %q", stderr)
 	}
-	if _, stderr := o.run(cli.TimedOut, "task", "remove", "lost", "--wait", "--timeout", "500ms"); !strings.Contains(stderr, "for a minute") {
+	if _, stderr := o.run(cli.TimedOut, "task", "remove", "lost", "--wait", "--timeout", "3s"); !strings.Contains(stderr, "for a minute") {
 		t.Errorf("task remove --wait of what has vanished: %q", stderr)
 	}
 	listed := <-session.FollowTasks(t.Context())
