@@ -3,6 +3,7 @@ package coord
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -39,14 +40,14 @@ func TestCloseWhileRequestsBegin(t *testing.T) {
 			conn, err := server.Dial(network, address, timeout)
 			return &closingConn{Conn: conn}, err
 		}
-		for range 20 {
+		for range 60 {
 			s, err := Open(t.Context(), Config{Servers: []string{"127.0.0.1:2181"}, Dial: dial, Logger: zerolog.Nop()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var asking sync.WaitGroup
 			closed := make(chan struct{})
-			for range 8 {
+			for range 2 {
 				asking.Go(func() {
 					for {
 						select {
@@ -63,4 +64,18 @@ func TestCloseWhileRequestsBegin(t *testing.T) {
 			asking.Wait()
 		}
 	})
+}
+
+// A write that fails is told by the end of the connection, and by nothing else.
+func TestFailedWriteEndsTheConnection(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	w := newWire(&closingConn{Conn: near, closing: true}, nil, false)
+	w.opened.Store(true)
+	if n, err := w.Write(make([]byte, 12)); n != 12 || err != nil {
+		t.Errorf("%d bytes written, %v; want 12 and no error", n, err)
+	}
+	if err := near.SetReadDeadline(time.Now()); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the connection is open still: %v", err)
+	}
 }
